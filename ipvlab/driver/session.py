@@ -1,0 +1,134 @@
+"""A block of command lines: read before anything runs, then followed line by line.
+
+A block reads like a person's terminal: ``docker run -it`` enters a container,
+and what is typed next is typed there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from ipvlab.driver.engine import Engine
+from ipvlab.driver.grammar import (
+    ContainerExec,
+    ContainerRun,
+    DockerCommand,
+    parse_docker,
+)
+from ipvlab.driver.ip_grammar import LINK_COMMANDS, IpCommand, RestartDocker, parse_ip
+from ipvlab.driver.port import CommandResult
+from ipvlab.driver.words import split_words, strip_comment
+from ipvlab.errors import CommandUnknown, DriverRefusal
+
+Command = DockerCommand | IpCommand
+#: What runs on the host wherever one is: links of the host, and its engine.
+_HOST_COMMANDS = (*LINK_COMMANDS, RestartDocker)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ParsedLine:
+    """One command of a block: where it begins (from 1), what was written, what it means."""
+
+    line: int
+    text: str
+    command: Command
+
+
+def parse_lines(lines: Sequence[str]) -> list[ParsedLine]:
+    """Read a block: lines that end in ``\\`` are joined, blank lines and comments dropped.
+
+    Raises :class:`CommandUnknown` for a line outside the grammar, with ``line``
+    set to the first line of that command; its place in a file is the caller's to add.
+    """
+    parsed = []
+    for number, text in _logical_lines(lines):
+        try:
+            parsed.append(ParsedLine(number, " ".join(text.split()), parse_command(text)))
+        except CommandUnknown as error:
+            error.line = number
+            raise
+    return parsed
+
+
+def parse_command(text: str) -> Command:
+    """Read one command; raises :class:`CommandUnknown`."""
+    words = split_words(strip_comment(text.replace("\\\n", "")))
+    if not words:
+        raise CommandUnknown("a command is empty")
+    return parse_docker(words) if words[0] == "docker" else parse_ip(words)
+
+
+def _logical_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Commands with the number of their first line; a comment's own backslash continues nothing."""
+    joined, first = "", 0
+    for number, line in enumerate(lines, start=1):
+        if not joined:
+            first = number
+        text = strip_comment(joined + line.rstrip("\r\n"))
+        backslashes = len(text) - len(text.rstrip("\\"))
+        if backslashes % 2:
+            # A line that is nothing but a backslash still counts as the command's first.
+            joined = text[:-1] or " "
+            continue
+        joined = ""
+        if text.strip():
+            yield first, text
+    if joined.strip():
+        error = CommandUnknown(f"`{' '.join(joined.split())}` ends in a backslash, and nothing follows")
+        error.line = first
+        raise error
+
+
+class Session:
+    """One host's terminal: which container's shell is open, if any.
+
+    A line that is neither ``docker`` nor ``ip link`` runs in the container last
+    entered with ``-it`` (``docker run``, or ``docker exec`` of a shell), until
+    the next ``docker`` line or ``exit``.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._container: str | None = None
+        self._is_started_here = False
+
+    @property
+    def container(self) -> str | None:
+        """The container whose shell is open, or None at the host's own."""
+        return self._container
+
+    def place(self, command: Command) -> str | None:
+        """The container that a command runs in, or None for the host (and its engine)."""
+        if isinstance(command, (*_HOST_COMMANDS, DockerCommand)):
+            return None
+        return self._container
+
+    def settle(self, command: Command, result: CommandResult) -> None:
+        """Take note of a command that was carried out; call it for every one, failed ones too."""
+        if not isinstance(command, DockerCommand):
+            return
+        self._container = None
+        if result.exit_code != 0:
+            return
+        if isinstance(command, ContainerRun) and command.inner is None:
+            if command.request.is_interactive and not command.request.is_detached:
+                self._container, self._is_started_here = self._engine.last_started, True
+        elif isinstance(command, ContainerExec) and command.inner is None and command.is_interactive:
+            self._container = self._engine.find_container(command.container).name
+            self._is_started_here = False
+
+    def leave(self) -> CommandResult:
+        """Carry out ``exit``: the shell ends, and with it the container that it was started as.
+
+        At the host's own shell there is nothing to leave: exit code 1.
+        """
+        if self._container is None:
+            return CommandResult(1, stderr=f"exit: no container's shell is open on {self._engine.host}\n")
+        container, self._container = self._container, None
+        if self._is_started_here:
+            try:
+                self._engine.stop_container(container)
+            except DriverRefusal as refusal:
+                return CommandResult(1, stderr=f"{refusal.what}\n")
+        return CommandResult(0)
