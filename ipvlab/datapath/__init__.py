@@ -1,0 +1,1 @@
+"""What carries the packets of a lab: one port, and the implementations of it."""

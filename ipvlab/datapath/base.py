@@ -1,0 +1,110 @@
+"""The whole port that a datapath implements: parents, sub-interfaces, endpoints, switch ports.
+
+A datapath knows nothing of Docker, of scenarios or of probes. It gets live
+namespaces and makes links in them; what it makes dies with the namespaces.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+from ipvlab.linux.namespaces import Namespace
+from ipvlab.spec.values import Flag, Interface, Mode
+
+
+@dataclasses.dataclass(slots=True)
+class Link:
+    """A live interface of a node, as probes and later commands need to know it."""
+
+    name: str
+    index: int
+    mac: bytes
+    mtu: int = 1500
+    addresses: list[Interface] = dataclasses.field(default_factory=list)
+    #: False where the link answers no ARP and asks none (ipvlan in l3 and l3s).
+    has_arp: bool = True
+    is_up: bool = True
+    #: ``wire`` (a plug in a wire), ``vlan``, ``isolated`` or ``endpoint``.
+    kind: str = "wire"
+    #: For ``vlan``: the link below and its tag; for ``endpoint``: the parent in the host.
+    below: str | None = None
+    vlan: int | None = None
+    #: The wire that the link plugs into, for kind ``wire``.
+    wire: str | None = None
+    #: The link-local address that it lost when it was set down, and gets again when set up.
+    link_local: Interface | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PortFilter:
+    """How a switch port treats tags; VLAN 1 is what travels untagged inside the switch."""
+
+    access: int | None = None
+    trunk: tuple[int, ...] = ()
+    native: int | None = None
+
+
+class Datapath(Protocol):
+    """What carries the packets of one lab."""
+
+    @property
+    def name(self) -> str:
+        """``kernel``, ``bpf`` or ``sim``."""
+
+    def new_index(self) -> int:
+        """An interface index that no other link of the lab has."""
+
+    def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int) -> Link:
+        """Create an 802.1Q link on ``base``, down, with the base's MAC and MTU."""
+
+    def add_isolated(self, host: Namespace, name: str, mac: bytes) -> Link:
+        """Create a parent whose frames lead nowhere, down."""
+
+    def remove_link(self, host: Namespace, link: Link) -> None:
+        """Delete a sub-interface or isolated parent made by this datapath."""
+
+    def add_endpoint(
+        self,
+        host: Namespace,
+        parent: Link,
+        container: Namespace,
+        name: str,
+        mode: Mode,
+        flag: Flag,
+        addresses: Sequence[Interface],
+    ) -> Link:
+        """Create an ipvlan sub-interface in ``container``: up, addressed, link-local included."""
+
+    def ends(
+        self, host: Namespace, container: Namespace, link: Link
+    ) -> list[tuple[Namespace, int, tuple[Namespace, int] | None]]:
+        """The links whose readiness an endpoint depends on: namespace, index, the pair's other end."""
+
+    def remove_endpoint(
+        self,
+        host: Namespace,
+        parent: Link,
+        container: Namespace,
+        link: Link,
+        *,
+        goes_with_container: bool = False,
+    ) -> None:
+        """Forget an endpoint and delete its sub-interface; a container that goes takes it along."""
+
+    def learn_address(self, host: Namespace, link: Link, address: Interface) -> None:
+        """Take note of an address that a host's link or an endpoint is about to get.
+
+        ``host`` is the host's namespace, also when the link is a container's.
+        Raises :class:`ipvlab.errors.KernelRefusal` when a sibling has it.
+        """
+
+    def forget_address(self, host: Namespace, link: Link, address: Interface) -> None:
+        """Take note of an address that a host's link or an endpoint has lost."""
+
+    def filter_port(self, switch: Namespace, index: int, port: PortFilter | None) -> None:
+        """Make a switch port filter and tag as asked, both ways; None carries every VLAN as it comes."""
+
+    def close(self) -> None:
+        """Release programs and maps; links die with their namespaces."""

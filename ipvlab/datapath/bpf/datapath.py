@@ -1,0 +1,339 @@
+"""The ``bpf`` datapath: ipvlan for kernels that have none.
+
+An endpoint is a veth pair whose host end lies beside the parent; sub-interfaces
+and isolated parents are ``ifb`` links with Docker's names, since ``8021q`` and
+``dummy`` may be missing as well. Which address belongs to which endpoint is
+written here and read by the programs (``ipvlan.c``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+from collections.abc import Sequence
+
+from ipvlab.datapath.base import Link, PortFilter
+from ipvlab.datapath.bpf.program import LoadedObject, compiled_object
+from ipvlab.datapath.bpf.tables import Tables
+from ipvlab.errors import KernelRefusal, PrivilegeMissing
+from ipvlab.linux import messages
+from ipvlab.linux.namespaces import Namespace
+from ipvlab.rules.identifiers import endpoint_link_local
+from ipvlab.spec.values import Address, Flag, Interface, Mode
+
+#: Order of the programs on a parent's ingress: tags first (the kernel looks for
+#: a sub-interface before it calls ipvlan's rx handler, net/core/dev.c).
+VLAN_PRIORITY, PARENT_PRIORITY = 1, 2
+
+#: Interface indexes of a lab start here, clear of links that a kernel makes in every namespace.
+FIRST_INDEX = 101
+
+
+@dataclasses.dataclass(slots=True)
+class _Endpoint:
+    host_end: int
+    slot: int
+    device: int
+    addresses: set[Address]
+
+
+@dataclasses.dataclass(slots=True)
+class _Port:
+    """What a parent has once it carries endpoints (ipvlan.h: struct ipvl_port)."""
+
+    number: int
+    host: int
+    parent: Link
+    mode: Mode
+    flag: Flag
+    next_device: int = 1
+    #: Host ends by place in the fan-out; None is a hole.
+    slots: list[int | None] = dataclasses.field(default_factory=list)
+    free: list[int] = dataclasses.field(default_factory=list)
+    endpoints: dict[int, _Endpoint] = dataclasses.field(default_factory=dict)
+
+
+class BpfDatapath:
+    """One lab's ipvlan: programs loaded once, maps shared by all hosts of the lab.
+
+    Raises :class:`PrivilegeMissing` or :class:`KernelUnfit` when made where it cannot work.
+    """
+
+    name = "bpf"
+
+    def __init__(self) -> None:
+        try:
+            self._object = LoadedObject(compiled_object())
+        except PermissionError as error:
+            raise PrivilegeMissing(
+                f"the bpf datapath may not load its programs ({error.strerror})",
+                hint="run as root, for example: sudo ipvlab run …",
+            ) from error
+        self._tables = Tables(self._object)
+        self._next_index = FIRST_INDEX
+        self._next_port = 1
+        self._hosts: dict[int, int] = {}
+        #: Ports by the index of their parent, and by the index of the endpoints they carry.
+        self._ports: dict[int, _Port] = {}
+        self._carriers: dict[int, _Port] = {}
+        self._classified: set[int] = set()
+        self._attached: set[tuple[int, str]] = set()
+
+    def new_index(self) -> int:
+        """An interface index that no other link of the lab has; programs tell links by it."""
+        self._next_index += 1
+        return self._next_index - 1
+
+    def _host(self, namespace: Namespace) -> int:
+        return self._hosts.setdefault(namespace.fd, len(self._hosts) + 1)
+
+    def _attach(
+        self, namespace: Namespace, index: int, program: str, direction: int, priority: int = 1
+    ) -> None:
+        if (index, program) in self._attached:
+            return
+        if index not in self._classified:
+            namespace.netlink.request(messages.add_clsact(index), f"add clsact to link {index}")
+            self._classified.add(index)
+        fd = self._object.programs[program]
+        message = messages.add_program(index, direction, fd, program, priority)
+        namespace.netlink.request(message, f"attach {program} to link {index}")
+        self._attached.add((index, program))
+
+    def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int) -> Link:
+        """Create a stand-in for an 802.1Q link: an ifb that tags on egress, fed by its base's ingress.
+
+        Raises :class:`KernelRefusal` with EEXIST when the base has that VLAN
+        already (net/8021q/vlan.c: register_vlan_dev).
+        """
+        if self._tables.vlan_link(base.index, vlan) is not None:
+            raise KernelRefusal(
+                f"add VLAN {vlan} to {base.name} in {host.name}: File exists (EEXIST)", errno=errno.EEXIST
+            )
+        link = Link(name, self.new_index(), base.mac, base.mtu, kind="vlan", below=base.name, vlan=vlan)
+        self._add_ifb(host, link)
+        self._attach(host, link.index, "vlan_out", messages.EGRESS)
+        self._attach(host, base.index, "vlan_in", messages.INGRESS, VLAN_PRIORITY)
+        self._tables.set_vlan(base.index, vlan, link.index)
+        return link
+
+    def add_isolated(self, host: Namespace, name: str, mac: bytes) -> Link:
+        """Create a parent that leads nowhere: the program of its egress finds no link below and drops.
+
+        Without it ifb would hand redirected frames back to where they came in
+        (drivers/net/ifb.c: ifb_ri_tasklet), and the host would hear its containers.
+        """
+        link = Link(name, self.new_index(), mac, kind="isolated")
+        self._add_ifb(host, link)
+        self._attach(host, link.index, "vlan_out", messages.EGRESS)
+        return link
+
+    def _add_ifb(self, host: Namespace, link: Link) -> None:
+        message = messages.add_link("ifb", link.name, link.index, link.mac, link.mtu)
+        host.netlink.request(message, f"add link {link.name}")
+        link.is_up = False
+        # ifb starts without ARP and multicast (drivers/net/ifb.c: ifb_setup).
+        flags = messages.set_flags(
+            link.index, messages.IFF_MULTICAST, messages.IFF_NOARP | messages.IFF_MULTICAST
+        )
+        host.netlink.request(flags, f"set link {link.name} arp on multicast on")
+
+    def remove_link(self, host: Namespace, link: Link) -> None:
+        """Delete a sub-interface or isolated parent, and what the programs know of it."""
+        host.netlink.request(messages.delete_link(link.index), f"delete link {link.name}")
+        if link.kind == "vlan" and link.vlan is not None:
+            below = self._tables.link_below(link.index)
+            if below is not None:
+                self._tables.delete_vlan(below, link.vlan, link.index)
+        port = self._ports.pop(link.index, None)
+        if port is not None:
+            for index in list(port.endpoints):
+                self._forget_endpoint(port, index)
+            self._tables.delete_port_of(link.index)
+            self._tables.delete_port(port.number)
+
+    def _port(self, host: Namespace, parent: Link, mode: Mode, flag: Flag) -> _Port:
+        port = self._ports.get(parent.index)
+        if port is None:
+            port = _Port(self._next_port, self._host(host), parent, mode, flag)
+            self._next_port += 1
+            self._attach(host, parent.index, "parent_in", messages.INGRESS, PARENT_PRIORITY)
+            self._tables.set_port_of(parent.index, port.number)
+            self._ports[parent.index] = port
+            for address in parent.addresses:
+                if address.version == 4:
+                    self._tables.set_local(port.number, address.ip)
+        # Adding a slave sets the mode and flags of the whole port (ipvlan_main.c: ipvlan_link_new).
+        port.mode, port.flag = mode, flag
+        return port
+
+    def _state(self, port: _Port) -> None:
+        self._tables.set_port(
+            port.number, port.parent.index, port.host, len(port.slots), port.mode, port.flag, port.parent.mac
+        )
+
+    def add_endpoint(
+        self,
+        host: Namespace,
+        parent: Link,
+        container: Namespace,
+        name: str,
+        mode: Mode,
+        flag: Flag,
+        addresses: Sequence[Interface],
+    ) -> Link:
+        """Create an endpoint: up, addressed, known to the programs before its first packet.
+
+        Raises :class:`KernelRefusal` with EADDRINUSE when a sibling has one of
+        the addresses (ipvlan_main.c: ipvlan_addr4_validator_event).
+        """
+        port = self._port(host, parent, mode, flag)
+        for address in addresses:
+            self._refuse_conflict(port, container, address.ip)
+        link = Link(
+            name,
+            self.new_index(),
+            parent.mac,
+            parent.mtu,
+            has_arp=mode is Mode.L2,
+            kind="endpoint",
+            below=parent.name,
+        )
+        endpoint = self._add_pair(host, container, link, port)
+        try:
+            self._dress(host, container, link, port, endpoint, addresses)
+        except BaseException:
+            self.remove_endpoint(host, parent, container, link)
+            raise
+        return link
+
+    def _dress(
+        self,
+        host: Namespace,
+        container: Namespace,
+        link: Link,
+        port: _Port,
+        endpoint: _Endpoint,
+        addresses: Sequence[Interface],
+    ) -> None:
+        """Make the programs know an endpoint, then set it up and give it its addresses."""
+        self._attach(host, endpoint.host_end, "endpoint_in", messages.INGRESS)
+        self._tables.set_port_of(endpoint.host_end, port.number)
+        self._tables.set_slot(port.number, endpoint.slot, endpoint.host_end)
+        self._state(port)
+        if any(address.version == 6 for address in addresses):
+            container.write_sysctls({f"ipv6/conf/{link.name}/disable_ipv6": "0"})
+            addresses = [*addresses, endpoint_link_local(link.mac, endpoint.device)]
+        self._set_up(host, endpoint.host_end, messages.IFF_NOARP)
+        self._set_up(container, link.index, 0 if link.has_arp else messages.IFF_NOARP)
+        for address in addresses:
+            self._tables.set_owner(port.number, address.ip, endpoint.host_end)
+            endpoint.addresses.add(address.ip)
+            message = messages.change_address(link.index, address)
+            container.netlink.request(message, f"add address {address} to {link.name}")
+            link.addresses.append(address)
+
+    def ends(
+        self, host: Namespace, container: Namespace, link: Link
+    ) -> list[tuple[Namespace, int, tuple[Namespace, int] | None]]:
+        """Both ends of an endpoint's pair: the first that was set up is activated later than the other."""
+        endpoint = self._carriers[link.index].endpoints[link.index]
+        ends = (host, endpoint.host_end), (container, link.index)
+        return [(*ends[0], ends[1]), (*ends[1], ends[0])]
+
+    def _add_pair(self, host: Namespace, container: Namespace, link: Link, port: _Port) -> _Endpoint:
+        host_end = self.new_index()
+        message = messages.add_veth(
+            f"ipv{host_end}", host_end, link.mac, container.fd, link.name, link.index, link.mac, link.mtu
+        )
+        host.netlink.request(message, f"add endpoint {link.name} of {container.name} on {port.parent.name}")
+        slot = port.free.pop() if port.free else len(port.slots)
+        port.slots[slot : slot + 1] = [host_end]
+        endpoint = _Endpoint(host_end, slot, port.next_device, set())
+        port.next_device = port.next_device % 0xFFFD + 1
+        port.endpoints[link.index] = endpoint
+        self._carriers[link.index] = port
+        return endpoint
+
+    @staticmethod
+    def _set_up(namespace: Namespace, index: int, flags: int) -> None:
+        message = messages.set_flags(index, messages.IFF_UP | flags, messages.IFF_UP | messages.IFF_NOARP)
+        namespace.netlink.request(message, f"set link {index} up")
+
+    def _refuse_conflict(self, port: _Port, container: Namespace, address: Address) -> None:
+        if self._tables.owner(port.number, address) is not None:
+            raise KernelRefusal(
+                f"add address {address} in {container.name}: Address already in use (EADDRINUSE): "
+                "Address already assigned to an ipvlan device.",
+                errno=errno.EADDRINUSE,
+            )
+
+    def remove_endpoint(
+        self,
+        host: Namespace,
+        parent: Link,
+        container: Namespace,
+        link: Link,
+        *,
+        goes_with_container: bool = False,
+    ) -> None:
+        """Forget an endpoint and delete its pair.
+
+        ``goes_with_container`` leaves the deletion to the container's namespace,
+        which frees all its links in one go; one by one costs an RCU barrier each.
+        """
+        port = self._ports[parent.index]
+        endpoint = self._forget_endpoint(port, link.index)
+        if not goes_with_container:
+            host.netlink.request(messages.delete_link(endpoint.host_end), f"delete endpoint {link.name}")
+
+    def _forget_endpoint(self, port: _Port, index: int) -> _Endpoint:
+        endpoint = port.endpoints.pop(index)
+        del self._carriers[index]
+        for address in endpoint.addresses:
+            self._tables.delete_owner(port.number, address)
+        self._tables.set_slot(port.number, endpoint.slot, 0)
+        self._tables.delete_port_of(endpoint.host_end)
+        port.slots[endpoint.slot] = None
+        port.free.append(endpoint.slot)
+        return endpoint
+
+    def learn_address(self, host: Namespace, link: Link, address: Interface) -> None:
+        """Take note of an address: an endpoint's is matched at once, a host's own becomes local.
+
+        ``host`` is the namespace of the host, also for the link of a container.
+        """
+        port = self._carriers.get(link.index)
+        if port is not None:
+            self._refuse_conflict(port, host, address.ip)
+            endpoint = port.endpoints[link.index]
+            self._tables.set_owner(port.number, address.ip, endpoint.host_end)
+            endpoint.addresses.add(address.ip)
+            return
+        if address.version == 6:
+            self._tables.set_local(self._host(host), address.ip)
+        elif link.index in self._ports:
+            self._tables.set_local(self._ports[link.index].number, address.ip)
+
+    def forget_address(self, host: Namespace, link: Link, address: Interface) -> None:
+        """Take note that an address is gone."""
+        port = self._carriers.get(link.index)
+        if port is not None:
+            self._tables.delete_owner(port.number, address.ip)
+            port.endpoints[link.index].addresses.discard(address.ip)
+            return
+        if address.version == 6:
+            self._tables.delete_local(self._host(host), address.ip)
+        elif link.index in self._ports:
+            self._tables.delete_local(self._ports[link.index].number, address.ip)
+
+    def filter_port(self, switch: Namespace, index: int, port: PortFilter | None) -> None:
+        """Hang the switch's programs on a port; None is a port that carries every VLAN as it comes."""
+        if port is not None:
+            self._tables.set_filter(index, port)
+            self._attach(switch, index, "switch_out", messages.EGRESS)
+        self._attach(switch, index, "switch_in", messages.INGRESS)
+
+    def close(self) -> None:
+        """Release programs and maps; links die with their namespaces."""
+        self._object.close()
