@@ -56,8 +56,8 @@ class Datapath(Protocol):
     def new_index(self) -> int:
         """An interface index that no other link of the lab has."""
 
-    def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int) -> Link:
-        """Create an 802.1Q link on ``base``, down, with the base's MAC and MTU."""
+    def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int, mac: bytes | None = None) -> Link:
+        """Create an 802.1Q link on ``base``, down, with the base's MTU and, if none is given, its MAC."""
 
     def add_isolated(self, host: Namespace, name: str, mac: bytes) -> Link:
         """Create a parent whose frames lead nowhere, down."""

@@ -100,7 +100,7 @@ class BpfDatapath:
         namespace.netlink.request(message, f"attach {program} to link {index}")
         self._attached.add((index, program))
 
-    def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int) -> Link:
+    def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int, mac: bytes | None = None) -> Link:
         """Create a stand-in for an 802.1Q link: an ifb that tags on egress, fed by its base's ingress.
 
         Raises :class:`KernelRefusal` with EEXIST when the base has that VLAN
@@ -110,7 +110,10 @@ class BpfDatapath:
             raise KernelRefusal(
                 f"add VLAN {vlan} to {base.name} in {host.name}: File exists (EEXIST)", errno=errno.EEXIST
             )
-        link = Link(name, self.new_index(), base.mac, base.mtu, kind="vlan", below=base.name, vlan=vlan)
+        # An ifb takes no other MAC later (drivers/net/ifb.c has no ndo_set_mac_address).
+        link = Link(
+            name, self.new_index(), mac or base.mac, base.mtu, kind="vlan", below=base.name, vlan=vlan
+        )
         self._add_ifb(host, link)
         self._attach(host, link.index, "vlan_out", messages.EGRESS)
         self._attach(host, base.index, "vlan_in", messages.INGRESS, VLAN_PRIORITY)
@@ -266,6 +269,7 @@ class BpfDatapath:
                 f"add address {address} in {container.name}: Address already in use (EADDRINUSE): "
                 "Address already assigned to an ipvlan device.",
                 errno=errno.EADDRINUSE,
+                explanation="Address already assigned to an ipvlan device",
             )
 
     def remove_endpoint(

@@ -1,0 +1,1 @@
+"""What exists now: live nodes, wires, links, processes, the resolver."""
