@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TYPE_CHECKING, TypeAlias
 
-from ipvlab.linux.namespaces import Namespace
 from ipvlab.spec.values import Flag, Interface, Mode
+
+if TYPE_CHECKING:
+    # Loading it needs Linux; the simulated datapath, which uses Link, does not.
+    from ipvlab.linux.namespaces import Namespace
 
 
 @dataclasses.dataclass(slots=True)
@@ -46,6 +49,10 @@ class PortFilter:
     native: int | None = None
 
 
+#: A link whose readiness matters: its namespace and index, and the other end of its pair.
+End: TypeAlias = "tuple[Namespace, int, tuple[Namespace, int] | None]"
+
+
 class Datapath(Protocol):
     """What carries the packets of one lab."""
 
@@ -77,10 +84,14 @@ class Datapath(Protocol):
     ) -> Link:
         """Create an ipvlan sub-interface in ``container``: up, addressed, link-local included."""
 
-    def ends(
-        self, host: Namespace, container: Namespace, link: Link
-    ) -> list[tuple[Namespace, int, tuple[Namespace, int] | None]]:
-        """The links whose readiness an endpoint depends on: namespace, index, the pair's other end."""
+    def ends(self, host: Namespace, container: Namespace, link: Link) -> list[End]:
+        """The links whose readiness an endpoint depends on."""
+
+    def set_mode(self, host: Namespace, parent: Link, mode: Mode, flag: Flag | None) -> None:
+        """Change the mode, and the flag if one is given, of a parent and so of all its endpoints."""
+
+    def follow(self) -> list[End]:
+        """Let endpoints follow their parents' MAC, MTU and carrier; the links that came up by it."""
 
     def remove_endpoint(
         self,

@@ -91,10 +91,8 @@ class LiveHost:
             endpoint.addresses,
         )
         node.links[endpoint.interface] = link
-        self._lab.pending.extend(
-            Pending(namespace, index, peer)
-            for namespace, index, peer in self._lab.datapath.ends(self._node.namespace, node.namespace, link)
-        )
+        ends = self._lab.datapath.ends(self._node.namespace, node.namespace, link)
+        self._lab.pending += [Pending(*end) for end in ends]
         for route in endpoint.routes:
             to = None if route.to == "default" else route.to
             add_route(node, route.version, to, route.via, route.dev)

@@ -100,7 +100,7 @@ class _Hand:
             case LinkDelete():
                 self._delete(command.device)
             case IpvlanSet():
-                raise _refusal(errno.EOPNOTSUPP, "Changing the mode of a live ipvlan is not built yet")
+                self._set_mode(command)
             case AddressAdd():
                 self._add_address(command)
             case AddressDelete():
@@ -209,6 +209,13 @@ class _Hand:
                 link.link_local = address
             self._forget(link, address)
 
+    def _set_mode(self, command: IpvlanSet) -> None:
+        link = self._link(command.device)
+        if link.kind != "endpoint":
+            raise _refusal(errno.EOPNOTSUPP)
+        parent = self._host.links[link.below or ""]
+        self._datapath.set_mode(self._host.namespace, parent, command.mode, command.flag)
+
     def _delete(self, name: str) -> None:
         link = self._link(name)
         node = self._node
@@ -232,7 +239,6 @@ class _Hand:
         if _holds(link, address):
             raise _refusal(errno.EEXIST)
         self._give(link, address, does_dad=True)
-        self._node.has_tentative |= address.version == 6
 
     def _give(self, link: Link, address: Interface, *, does_dad: bool) -> None:
         """Give a link an address, the datapath first, so that the first packet finds it known."""

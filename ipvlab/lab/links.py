@@ -16,14 +16,13 @@ from collections.abc import Iterable
 from ipvlab.datapath.base import Datapath, Link
 from ipvlab.errors import KernelRefusal, NotReady
 from ipvlab.lab.nodes import Node
-from ipvlab.lab.tables import view_addresses
 from ipvlab.linux import messages
 from ipvlab.linux.namespaces import Namespace
 from ipvlab.linux.netlink import attributes
 from ipvlab.rules.identifiers import eui64_link_local
 from ipvlab.spec.values import Address, Interface, Subnet
 
-_RTMGRP_LINK, _RTMGRP_IPV6_IFADDR = 0x1, 0x100
+_RTMGRP_LINK = 1
 _IFLA_OPERSTATE, _IFLA_LINKINFO = 16, 18
 _IFLA_INFO_SLAVE_DATA, _IFLA_BRPORT_STATE = 5, 1
 _OPER_UNKNOWN, _OPER_UP = 0, 6
@@ -129,25 +128,6 @@ def _is_ready(link: Pending) -> bool:
     if state.operstate not in (_OPER_UNKNOWN, _OPER_UP):
         return False
     return not link.is_switch_port or state.port_state == _BR_STATE_FORWARDING
-
-
-def await_addresses(nodes: Iterable[Node]) -> None:
-    """Return once duplicate address detection is over for what was added by hand.
-
-    Raises :class:`NotReady` when an address stays tentative, as it does on a
-    link without carrier.
-    """
-    for node in nodes:
-        if not node.has_tentative:
-            continue
-        with node.namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as news:
-            news.bind((0, _RTMGRP_IPV6_IFADDR))
-            deadline = time.monotonic() + PATIENCE
-            while tentative := [view for view in view_addresses(node.namespace) if view.is_tentative]:
-                if not select.select([news], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                    raise NotReady(f"{node.name}: {tentative[0].address} is still tentative")
-                news.recv(1 << 16)
-        node.has_tentative = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

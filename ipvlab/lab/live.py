@@ -19,7 +19,6 @@ from ipvlab.lab.links import (
     add_address,
     add_link_local,
     add_route,
-    await_addresses,
     await_links,
     enable_ipv6,
     set_up,
@@ -208,10 +207,10 @@ class LiveLab:
         node.namespace.close()
 
     def await_ready(self) -> None:
-        """Return once links carry frames and addresses are usable; raises ``NotReady`` otherwise."""
+        """Return once every link that was set up carries frames; raises ``NotReady`` otherwise."""
+        self.pending += [Pending(*end) for end in self.datapath.follow()]
         pending, self.pending = self.pending, []
         await_links(pending)
-        await_addresses(self.nodes.values())
 
     def close(self) -> None:
         """End the lab: processes, sockets, namespaces and programs; safe to call twice."""

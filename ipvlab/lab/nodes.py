@@ -34,8 +34,6 @@ class Node:
     files: NodeFiles | None = None
     #: Mount, uts and pid namespaces, made at the node's first command.
     sandbox: Sandbox | None = None
-    #: Whether an address was added by hand whose duplicate address detection may still run.
-    has_tentative: bool = False
 
     def addresses(self, family: Family | None = None) -> Iterator[Interface]:
         """The node's addresses in the order they were given, link-local ones left out."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from ipvlab.datapath.base import Link, PortFilter
+from ipvlab.datapath.base import End, Link, PortFilter
 from ipvlab.driver.ip_grammar import parse_ip
 from ipvlab.driver.port import CommandResult
 from ipvlab.errors import KernelRefusal
@@ -35,6 +35,7 @@ class Recorder:
         self.forgotten: list[str] = []
         self.removed: list[str] = []
         self.taken: set[str] = set()
+        self.modes: list[str] = []
         #: What stands for an 802.1Q link; an ifb, as on the bpf datapath, cannot change its MAC.
         self.vlan_kind = "ifb"
         self._index = 50
@@ -71,9 +72,13 @@ class Recorder:
     ) -> Link:
         raise NotImplementedError
 
-    def ends(
-        self, host: Namespace, container: Namespace, link: Link
-    ) -> list[tuple[Namespace, int, tuple[Namespace, int] | None]]:
+    def ends(self, host: Namespace, container: Namespace, link: Link) -> list[End]:
+        return []
+
+    def set_mode(self, host: Namespace, parent: Link, mode: Mode, flag: Flag | None) -> None:
+        self.modes.append(f"{parent.name} {mode} {flag}")
+
+    def follow(self) -> list[End]:
         return []
 
     def remove_endpoint(
@@ -396,7 +401,7 @@ def test_a_ping_is_not_for_this_room(place: Place) -> None:
         place.do("ping 192.0.2.1")
 
 
-def test_changing_the_mode_of_a_live_ipvlan_says_that_it_is_not_built_yet(container: Place) -> None:
-    result = container.do("ip link set eth0 type ipvlan mode l3")
-    assert result.exit_code == 2
-    assert "not built yet" in result.stderr
+def test_the_mode_of_an_endpoint_is_set_on_its_parent(container: Place) -> None:
+    container.succeed("ip link set eth0 type ipvlan mode l3")
+    container.succeed("ip link set eth0 type ipvlan mode l2 vepa")
+    assert container.datapath.modes == ["eth0 l3 None", "eth0 l2 vepa"]

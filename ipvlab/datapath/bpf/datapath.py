@@ -8,11 +8,11 @@ written here and read by the programs (``ipvlan.c``).
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 from collections.abc import Sequence
 
-from ipvlab.datapath.base import Link, PortFilter
+from ipvlab.datapath.base import End, Link, PortFilter
+from ipvlab.datapath.bpf.ports import Endpoint, Port
 from ipvlab.datapath.bpf.program import LoadedObject, compiled_object
 from ipvlab.datapath.bpf.tables import Tables
 from ipvlab.errors import KernelRefusal, PrivilegeMissing
@@ -27,30 +27,6 @@ VLAN_PRIORITY, PARENT_PRIORITY = 1, 2
 
 #: Interface indexes of a lab start here, clear of links that a kernel makes in every namespace.
 FIRST_INDEX = 101
-
-
-@dataclasses.dataclass(slots=True)
-class _Endpoint:
-    host_end: int
-    slot: int
-    device: int
-    addresses: set[Address]
-
-
-@dataclasses.dataclass(slots=True)
-class _Port:
-    """What a parent has once it carries endpoints (ipvlan.h: struct ipvl_port)."""
-
-    number: int
-    host: int
-    parent: Link
-    mode: Mode
-    flag: Flag
-    next_device: int = 1
-    #: Host ends by place in the fan-out; None is a hole.
-    slots: list[int | None] = dataclasses.field(default_factory=list)
-    free: list[int] = dataclasses.field(default_factory=list)
-    endpoints: dict[int, _Endpoint] = dataclasses.field(default_factory=dict)
 
 
 class BpfDatapath:
@@ -74,8 +50,8 @@ class BpfDatapath:
         self._next_port = 1
         self._hosts: dict[int, int] = {}
         #: Ports by the index of their parent, and by the index of the endpoints they carry.
-        self._ports: dict[int, _Port] = {}
-        self._carriers: dict[int, _Port] = {}
+        self._ports: dict[int, Port] = {}
+        self._carriers: dict[int, Port] = {}
         self._classified: set[int] = set()
         self._attached: set[tuple[int, str]] = set()
 
@@ -155,10 +131,10 @@ class BpfDatapath:
             self._tables.delete_port_of(link.index)
             self._tables.delete_port(port.number)
 
-    def _port(self, host: Namespace, parent: Link, mode: Mode, flag: Flag) -> _Port:
+    def _port(self, host: Namespace, parent: Link, mode: Mode, flag: Flag) -> Port:
         port = self._ports.get(parent.index)
         if port is None:
-            port = _Port(self._next_port, self._host(host), parent, mode, flag)
+            port = Port(self._next_port, self._host(host), host, parent, mode, flag, parent.mac, parent.mtu)
             self._next_port += 1
             self._attach(host, parent.index, "parent_in", messages.INGRESS, PARENT_PRIORITY)
             self._tables.set_port_of(parent.index, port.number)
@@ -167,13 +143,20 @@ class BpfDatapath:
                 if address.version == 4:
                     self._tables.set_local(port.number, address.ip)
         # Adding a slave sets the mode and flags of the whole port (ipvlan_main.c: ipvlan_link_new).
-        port.mode, port.flag = mode, flag
+        port.set_mode(self._tables, mode, flag)
         return port
 
-    def _state(self, port: _Port) -> None:
-        self._tables.set_port(
-            port.number, port.parent.index, port.host, len(port.slots), port.mode, port.flag, port.parent.mac
-        )
+    def set_mode(self, host: Namespace, parent: Link, mode: Mode, flag: Flag | None) -> None:
+        """Change mode and flag of a parent; without a flag it becomes bridge.
+
+        iproute2 always sends the flags along with a mode, so that ``mode l2``
+        alone resets them (ip/iplink_ipvlan.c; K-MODE-003).
+        """
+        self._ports[parent.index].set_mode(self._tables, mode, flag or Flag.BRIDGE)
+
+    def follow(self) -> list[End]:
+        """Let endpoints follow their parents' MAC, MTU and carrier; the links that came up by it."""
+        return [end for port in self._ports.values() for end in port.follow(self._tables)]
 
     def add_endpoint(
         self,
@@ -215,19 +198,20 @@ class BpfDatapath:
         host: Namespace,
         container: Namespace,
         link: Link,
-        port: _Port,
-        endpoint: _Endpoint,
+        port: Port,
+        endpoint: Endpoint,
         addresses: Sequence[Interface],
     ) -> None:
         """Make the programs know an endpoint, then set it up and give it its addresses."""
         self._attach(host, endpoint.host_end, "endpoint_in", messages.INGRESS)
         self._tables.set_port_of(endpoint.host_end, port.number)
         self._tables.set_slot(port.number, endpoint.slot, endpoint.host_end)
-        self._state(port)
+        port.state(self._tables)
         if any(address.version == 6 for address in addresses):
             container.write_sysctls({f"ipv6/conf/{link.name}/disable_ipv6": "0"})
             addresses = [*addresses, endpoint_link_local(link.mac, endpoint.device)]
-        self._set_up(host, endpoint.host_end, messages.IFF_NOARP)
+        if port.has_carrier:
+            self._set_up(host, endpoint.host_end, messages.IFF_NOARP)
         self._set_up(container, link.index, 0 if link.has_arp else messages.IFF_NOARP)
         for address in addresses:
             self._tables.set_owner(port.number, address.ip, endpoint.host_end)
@@ -236,15 +220,11 @@ class BpfDatapath:
             container.netlink.request(message, f"add address {address} to {link.name}")
             link.addresses.append(address)
 
-    def ends(
-        self, host: Namespace, container: Namespace, link: Link
-    ) -> list[tuple[Namespace, int, tuple[Namespace, int] | None]]:
+    def ends(self, host: Namespace, container: Namespace, link: Link) -> list[End]:
         """Both ends of an endpoint's pair: the first that was set up is activated later than the other."""
-        endpoint = self._carriers[link.index].endpoints[link.index]
-        ends = (host, endpoint.host_end), (container, link.index)
-        return [(*ends[0], ends[1]), (*ends[1], ends[0])]
+        return self._carriers[link.index].endpoints[link.index].ends(host)
 
-    def _add_pair(self, host: Namespace, container: Namespace, link: Link, port: _Port) -> _Endpoint:
+    def _add_pair(self, host: Namespace, container: Namespace, link: Link, port: Port) -> Endpoint:
         host_end = self.new_index()
         message = messages.add_veth(
             f"ipv{host_end}", host_end, link.mac, container.fd, link.name, link.index, link.mac, link.mtu
@@ -252,7 +232,7 @@ class BpfDatapath:
         host.netlink.request(message, f"add endpoint {link.name} of {container.name} on {port.parent.name}")
         slot = port.free.pop() if port.free else len(port.slots)
         port.slots[slot : slot + 1] = [host_end]
-        endpoint = _Endpoint(host_end, slot, port.next_device, set())
+        endpoint = Endpoint(container, link, host_end, slot, port.next_device, set())
         port.next_device = port.next_device % 0xFFFD + 1
         port.endpoints[link.index] = endpoint
         self._carriers[link.index] = port
@@ -263,7 +243,7 @@ class BpfDatapath:
         message = messages.set_flags(index, messages.IFF_UP | flags, messages.IFF_UP | messages.IFF_NOARP)
         namespace.netlink.request(message, f"set link {index} up")
 
-    def _refuse_conflict(self, port: _Port, container: Namespace, address: Address) -> None:
+    def _refuse_conflict(self, port: Port, container: Namespace, address: Address) -> None:
         if self._tables.owner(port.number, address) is not None:
             raise KernelRefusal(
                 f"add address {address} in {container.name}: Address already in use (EADDRINUSE): "
@@ -291,7 +271,7 @@ class BpfDatapath:
         if not goes_with_container:
             host.netlink.request(messages.delete_link(endpoint.host_end), f"delete endpoint {link.name}")
 
-    def _forget_endpoint(self, port: _Port, index: int) -> _Endpoint:
+    def _forget_endpoint(self, port: Port, index: int) -> Endpoint:
         endpoint = port.endpoints.pop(index)
         del self._carriers[index]
         for address in endpoint.addresses:

@@ -360,6 +360,9 @@ SEC("tc/parent_in") int parent_in(struct __sk_buff *skb)
 			return PASS;
 		return fan_out(skb, *number, 0, 0);
 	}
+	/* In l3s the handler takes nothing: MAC, ARP and ND of the group kind are the parent's matter. */
+	if (port->mode == L3S && frame->type == ETH_ARP)
+		return PASS;
 	u32 host_end = owner(skb, frame, *number, 0);
 	return host_end ? deliver(skb, host_end) : PASS;
 }
