@@ -9,10 +9,16 @@ cd "$project"
 ci/setup.sh test
 
 status=0
+failed=()
 check() {
-  printf '\n== %s\n' "$1"
+  local name="$1" code=0
   shift
-  "$@" || { local code=$?; [ "$status" -ne 0 ] || status=$code; }
+  printf '\n== %s\n' "$name"
+  "$@" || code=$?
+  if [ "$code" -ne 0 ]; then
+    failed+=("$name")
+    [ "$status" -ne 0 ] || status=$code
+  fi
 }
 
 # The tests build namespaces, which needs root; the other checks do not.
@@ -23,8 +29,9 @@ check "ruff check" "$bin/ruff" check .
 check "ruff format" "$bin/ruff" format --check .
 check "mypy --strict" "$bin/python" -m mypy
 check "import floors" "$bin/lint-imports"
-check "pytest" as_root "$bin/python" -m pytest -n auto "$@"
+# The summary of the tests comes last, so what failed before them is said here.
 if [ "$status" -ne 0 ]; then
-  printf 'a check failed; the headings above say which\n' >&2
+  printf '\nfailed so far: %s\n' "${failed[*]}"
 fi
+check "pytest" as_root "$bin/python" -m pytest -n auto "$@"
 exit "$status"
