@@ -123,6 +123,8 @@ class Sandbox:
                 mount("ipvlab", path, "tmpfs")
         self._etc = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._ending.callback(os.close, self._etc)
+        self._root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._ending.callback(os.close, self._root)
         first = subprocess.Popen(
             _FIRST_PROCESS,
             executable="/bin/sh",
@@ -152,6 +154,10 @@ class Sandbox:
                 setns(self._pidfd, _SANDBOX)
             except ProcessLookupError as error:
                 raise LabError(f"{name}: its first process was killed, no command can run") from error
+            # Entering a mount namespace makes its root ours (fs/namespace.c: mntns_install); where
+            # ipvlab itself runs in a chroot that would be the machine's, with the machine's /etc.
+            os.fchdir(self._root)
+            os.chroot(".")
             process = work()
             self._spawned = [one for one in self._spawned if one.returncode is None]
             self._spawned.append(process)

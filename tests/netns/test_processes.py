@@ -287,3 +287,35 @@ def test_a_sandbox_that_cannot_be_made_leaves_nothing(make_node: NodeMaker) -> N
     with pytest.raises(LabError, match="n1"):
         Sandbox(node.namespace, too_long)
     assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_a_command_stays_inside_the_root_that_ipvlab_itself_was_given(tmp_path: Path) -> None:
+    """In a chroot on a mount point, entering a mount namespace leads out to the machine's own files."""
+    marker = tmp_path / "machine"
+    marker.mkdir()
+    inner = tmp_path / "root"
+    inner.mkdir()
+    script = textwrap.dedent(f"""
+        import os, sys
+        sys.path[:0] = {sys.path!r}
+        from ipvlab.lab.nodes import Node
+        from ipvlab.lab.processes import run_command
+        from ipvlab.linux.namespaces import THREAD, Namespace, mount, unshare
+        from ipvlab.linux.namespaces import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC
+        from ipvlab.linux.netlink import Netlink
+        unshare(CLONE_NEWNS)
+        mount("none", "/", flags=MS_REC | MS_PRIVATE)
+        mount("/", {str(inner)!r}, flags=MS_BIND | MS_REC)
+        mount("none", {str(inner) + str(marker)!r}, "tmpfs")
+        os.chroot({str(inner)!r})
+        os.chdir("/")
+        [(fd, sock)] = THREAD.create_network(1, {{}})
+        node = Node("n1", "host", Namespace("n1", fd, Netlink(sock, "n1")), hostname="n1")
+        result = run_command(node, ["touch", {str(marker / "touched")!r}])
+        assert result.exit_code == 0, result
+        assert os.path.exists({str(marker / "touched")!r}), "the command did not run in this root"
+        node.namespace.close()
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (marker / "touched").exists(), "the command wrote outside of the root it was given"
