@@ -1,0 +1,1 @@
+"""One result model, many forms: terminal and JSON here, the others as the issues ask for them."""

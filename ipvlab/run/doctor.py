@@ -1,0 +1,168 @@
+"""Which datapaths work on this machine, found out by trying, and what would fix the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from ipvlab.errors import (
+    DatapathUnbuilt,
+    EnvironmentUnfit,
+    KernelRefusal,
+    KernelUnfit,
+    PrivilegeMissing,
+)
+
+if TYPE_CHECKING:
+    from ipvlab.datapath.base import Datapath
+    from ipvlab.linux.netlink import Netlink
+
+#: The order in which ``auto`` takes them.
+DATAPATHS = ("kernel", "bpf", "sim")
+NOT_BUILT = "not built yet"
+#: Those that users get. The last step of `sim` is to stand here: all the rest of it is in place.
+BUILT = ("kernel", "bpf")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fitness:
+    """Whether one datapath works here, why not, and the one command that would fix it."""
+
+    datapath: str
+    works: bool
+    why: str
+    fix: str = ""
+    #: What choosing it would raise; None where it works.
+    error: EnvironmentUnfit | None = None
+
+
+def examine(datapath: str) -> Fitness:
+    """Find out whether a datapath works here; it is tried in two namespaces that end at once."""
+    if datapath not in BUILT:
+        error: EnvironmentUnfit = DatapathUnbuilt(
+            f"the {datapath} datapath is {NOT_BUILT}", hint="use --datapath bpf"
+        )
+        return Fitness(datapath, False, NOT_BUILT, "", error)
+    if datapath == "sim":
+        return Fitness(datapath, True, "works anywhere, without privileges")
+    try:
+        _try_kernel() if datapath == "kernel" else _try_bpf()
+    except PrivilegeMissing as missing:
+        return Fitness(datapath, False, missing.what, _fix_for_user(datapath), missing)
+    except EnvironmentUnfit as unfit:
+        return Fitness(datapath, False, unfit.what, unfit.hint, unfit)
+    except OSError as refusal:
+        why = f"the kernel makes no network namespace here: {refusal.strerror}"
+        fix = "sudo sysctl -w user.max_net_namespaces=10000"
+        return Fitness(datapath, False, why, fix, KernelUnfit(why, hint=fix))
+    return Fitness(datapath, True, f"works on kernel {os.uname().release}")
+
+
+@functools.cache
+def choose_name(wanted: str) -> tuple[str, str]:
+    """The datapath to use and why: ``auto`` takes the first that works.
+
+    Raises :class:`EnvironmentUnfit` with what to do when the wanted one, or for
+    ``auto`` every one, does not work here.
+    """
+    if wanted != "auto":
+        fitness = examine(wanted)
+        if fitness.error is not None:
+            raise fitness.error
+        return wanted, f"datapath {wanted}, as asked"
+    passed_over: list[str] = []
+    best: EnvironmentUnfit | None = None
+    for name in DATAPATHS:
+        fitness = examine(name)
+        if fitness.error is None:
+            return name, f"datapath {name}: " + "; ".join([f"it {fitness.why}", *passed_over])
+        passed_over.append(f"{name} is {NOT_BUILT}" if fitness.why == NOT_BUILT else f"{name}: {fitness.why}")
+        if best is None or isinstance(best, DatapathUnbuilt):
+            best = fitness.error
+    assert best is not None
+    raise type(best)("no datapath works here: " + "; ".join(passed_over), hint=best.hint)
+
+
+def choose_datapath(wanted: str = "auto") -> tuple[Datapath, str]:
+    """A datapath for one lab, and why this one; raises as :func:`choose_name` does."""
+    name, why = choose_name(wanted)
+    if name == "kernel":
+        from ipvlab.datapath.kernel.datapath import KernelDatapath
+
+        return KernelDatapath(), why
+    from ipvlab.datapath.bpf.datapath import BpfDatapath
+
+    return BpfDatapath(), why
+
+
+def _fix_for_user(datapath: str) -> str:
+    """What a user without privileges can do: be root, or for real links root of namespaces of their own."""
+    if datapath == "kernel":
+        from ipvlab.datapath.kernel.fitness import is_fit_without_root
+        from ipvlab.linux.rootless import SHELL_COMMAND
+
+        if is_fit_without_root():
+            return f"{SHELL_COMMAND} ipvlab run PATH"
+    return "sudo ipvlab run PATH"
+
+
+def _try_kernel() -> None:
+    """Make one of every real link that the kernel datapath needs; nothing outlives the call."""
+    from ipvlab.datapath.kernel.fitness import check_fitness
+
+    check_fitness()
+
+
+def _try_bpf() -> None:
+    """Make one of everything that the bpf datapath needs; nothing outlives the call."""
+    if not hasattr(os, "uname") or os.uname().sysname != "Linux":
+        raise KernelUnfit("the bpf datapath needs Linux")
+    from ipvlab.datapath.bpf.program import LoadedObject, compiled_object
+    from ipvlab.linux import messages
+    from ipvlab.linux.namespaces import THREAD
+    from ipvlab.linux.netlink import Netlink
+
+    made: list[tuple[int, socket.socket]] = THREAD.create_network(2, {})
+    try:
+        here = Netlink(made[0][1], "doctor")
+        macs = [bytes([2, 0, 0, 0, 0, number]) for number in range(4)]
+        steps = (
+            ("veth", messages.add_veth("d0", 10, macs[0], made[1][0], "d1", 10, macs[1], 1500)),
+            ("ifb", messages.add_link("ifb", "d2", 11, macs[2], 1500)),
+            ("bridge", messages.add_link("bridge", "d3", 12, macs[3], 1500)),
+            ("sch_ingress", messages.add_clsact(10)),
+        )
+        for module, message in steps:
+            _request(here, message, module)
+        try:
+            loaded = LoadedObject(compiled_object())
+        except PermissionError as error:
+            raise PrivilegeMissing(
+                f"this user may not load BPF programs ({error.strerror})",
+                hint="run as root, for example: sudo ipvlab run …",
+            ) from error
+        except KernelRefusal as error:
+            raise KernelUnfit(
+                error.what, hint="bpf needs Linux 5.10 or later with CONFIG_BPF_SYSCALL"
+            ) from error
+        try:
+            program = next(iter(loaded.programs.values()))
+            _request(here, messages.add_program(10, messages.INGRESS, program, "doctor"), "cls_bpf")
+        finally:
+            loaded.close()
+    finally:
+        for fd, netlink in made:
+            netlink.close()
+            os.close(fd)
+
+
+def _request(netlink: Netlink, message: bytearray, module: str) -> None:
+    try:
+        netlink.request(message, module)
+    except KernelRefusal as error:
+        raise KernelUnfit(
+            f"this kernel has no {module} ({error.what})", hint=f"sudo modprobe {module}"
+        ) from error

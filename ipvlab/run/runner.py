@@ -1,0 +1,226 @@
+"""One scenario, from an empty machine to verdicts and back to an empty machine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ipvlab import __version__
+from ipvlab.driver.port import CommandResult
+from ipvlab.driver.requests import container_request, network_request
+from ipvlab.errors import DatapathUnbuilt, DriverRefusal, IpvlabError, LabError, Unobserved
+from ipvlab.run.answers import PROBED, answer_checks
+from ipvlab.run.compare import fail_to_ask
+from ipvlab.run.console import Console
+from ipvlab.run.doctor import choose_name
+from ipvlab.run.expand import Check, claim_of, expand
+from ipvlab.run.ground import ProbedGround, open_ground
+from ipvlab.run.prepare import Prepared, prepare
+from ipvlab.run.results import Outcome, ScenarioResult, Seconds, Verdict
+from ipvlab.run.stages import Claimed, Line, Stage, forgives, is_same_line
+from ipvlab.spec.values import Mode
+
+
+def run(path: str | Path, datapath: str = "auto") -> ScenarioResult:
+    """Run one scenario file: build it, probe it, tear it down.
+
+    Raises :class:`SpecError` or :class:`DriverRefusal` for an invalid file,
+    before anything is built, and :class:`EnvironmentUnfit` where the datapath
+    cannot work. What goes wrong later is a verdict.
+    """
+    return run_prepared(prepare(Path(path)), datapath)
+
+
+def run_prepared(prepared: Prepared, datapath: str = "auto") -> ScenarioResult:
+    """Run a scenario that is prepared; as :func:`run`."""
+    name, why = choose_name(datapath)
+    phases = _Phases()
+    with phases.time("build"):
+        ground = open_ground(datapath, prepared.scenario.name, prepared.naming.display)
+    scenario_run = _Run(prepared, ground, phases)
+    try:
+        scenario_run.go()
+    finally:
+        with phases.time("teardown"):
+            ground.close()
+    return ScenarioResult(
+        version=__version__,
+        scenario=prepared.scenario.name,
+        title=prepared.scenario.title,
+        about=prepared.scenario.about,
+        path=prepared.path,
+        datapath=name,
+        kernel=platform.release(),
+        seconds=Seconds(**phases.seconds),
+        verdicts=_explained(prepared, scenario_run.verdicts),
+        notes=(why, *prepared.warnings, *_deviations(prepared, name)),
+    )
+
+
+def carry_through(prepared: Prepared, ground: ProbedGround) -> tuple[Verdict, ...]:
+    """The verdicts of a scenario on an empty lab, without explanations; the caller closes the lab."""
+    scenario_run = _Run(prepared, ground, _Phases())
+    scenario_run.go()
+    return tuple(scenario_run.verdicts)
+
+
+def _explained(prepared: Prepared, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts, failed probes with what the rules say of them."""
+    failed = [each for each in verdicts if each.outcome is Outcome.FAIL and each.kind in PROBED]
+    if not failed:
+        return tuple(verdicts)
+    from ipvlab.run.explain import explain_verdicts
+
+    told = explain_verdicts(prepared, failed)
+    return tuple(
+        dataclasses.replace(each, explanation=told[each.id]) if each.id in told else each for each in verdicts
+    )
+
+
+def _deviations(prepared: Prepared, datapath: str) -> Iterator[str]:
+    if datapath == "bpf" and Mode.L3S in prepared.modes:
+        yield "on the bpf datapath l3s behaves as l3 in this version: the host's netfilter hooks see nothing"
+
+
+class _Phases:
+    """Wall time by phase; steps of a scenario build and probe again, and add up."""
+
+    def __init__(self) -> None:
+        self.seconds = {"build": 0.0, "probe": 0.0, "teardown": 0.0}
+
+    @contextlib.contextmanager
+    def time(self, phase: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] += time.perf_counter() - started
+
+
+class _Run:
+    """One run: the lab as it stands, and the verdicts so far."""
+
+    def __init__(self, prepared: Prepared, ground: ProbedGround, phases: _Phases) -> None:
+        self._prepared = prepared
+        self._ground = ground
+        self._phases = phases
+        self._console = Console(ground, prepared.scenario.dialect)
+        self.verdicts: list[Verdict] = []
+        #: Why the datapath cannot carry this scenario, once it has said so.
+        self._unsupported = ""
+
+    def go(self) -> None:
+        """Build, then stage after stage: command lines, expectations."""
+        with self._phases.time("build"):
+            if not self._build():
+                return
+        for stage in (self._prepared.beginning, *self._prepared.steps):
+            with self._phases.time("build"):
+                results = self._type(stage)
+            with self._phases.time("probe"):
+                self.verdicts += self._judge(stage, results)
+
+    def _build(self) -> bool:
+        """Build what the file declares; False where the machine refuses, which is a verdict then."""
+        scenario = self._prepared.scenario
+        try:
+            self._ground.add_topology(scenario.wires, scenario.hosts, scenario.routers)
+            for host, spec in scenario.hosts.items():
+                engine = self._console.add_host(host)
+                self._ground.serve_names(engine)
+                for name, network in spec.networks.items():
+                    engine.create_network(network_request(name, network))
+                for name, container in spec.containers.items():
+                    engine.run_container(container_request(name, container))
+        except DatapathUnbuilt as unbuilt:
+            self._unsupported = unbuilt.what
+        except (LabError, DriverRefusal) as refusal:
+            self.verdicts.append(Verdict("build", "build", Outcome.ERROR, None, None, str(refusal)))
+            return False
+        return True
+
+    def _type(self, stage: Stage) -> list[tuple[Line, CommandResult]]:
+        """Carry out a stage's command lines; those that fail, with what they said."""
+        failed = []
+        for line in stage.lines:
+            if self._unsupported:
+                break
+            try:
+                result = self._carry_out(line)
+            except DatapathUnbuilt as unbuilt:
+                self._unsupported = unbuilt.what
+                self.verdicts.append(_line_verdict(line, Outcome.UNSUPPORTED, unbuilt.what))
+                break
+            except Unobserved as unproved:
+                self.verdicts.append(_line_verdict(line, Outcome.UNOBSERVED, unproved.what))
+                continue
+            except IpvlabError as error:
+                self.verdicts.append(_line_verdict(line, Outcome.ERROR, str(error)))
+                continue
+            if result.exit_code == 0:
+                continue
+            failed.append((line, result))
+            if not forgives(stage, line):
+                said = (result.stderr or result.stdout).strip() or f"exit code {result.exit_code}"
+                self.verdicts.append(_line_verdict(line, Outcome.ERROR, said))
+        return failed
+
+    def _carry_out(self, line: Line) -> CommandResult:
+        node = self._ground.directory.find(line.node, line.where)
+        try:
+            return self._console.run(node.name, line.parsed.command)
+        finally:
+            self._ground.forget_gone()
+
+    def _judge(self, stage: Stage, failed: list[tuple[Line, CommandResult]]) -> list[Verdict]:
+        """The verdicts of a stage's expectations, in the order of the file."""
+        found: list[Verdict | Check] = []
+        lines = {claimed.id: claimed.line for claimed in stage.claims if claimed.line is not None}
+        for claimed in stage.claims:
+            try:
+                checks = expand(claimed.expectation, claimed.id, self._ground.directory, claimed.where)
+            except IpvlabError as error:
+                found.append(self._claim_verdict(claimed, error))
+                continue
+            if self._unsupported:
+                found += [fail_to_ask(check, self._unsupported, Outcome.UNSUPPORTED) for check in checks]
+                continue
+            found += checks
+
+        def try_command(check: Check) -> CommandResult:
+            return self._try(lines[check.id.partition(":")[0]], failed)
+
+        waiting = [each for each in found if isinstance(each, Check)]
+        settled = iter(answer_checks(waiting, self._ground, try_command))
+        return [each if isinstance(each, Verdict) else next(settled) for each in found]
+
+    def _try(self, wanted: Line, failed: list[tuple[Line, CommandResult]]) -> CommandResult:
+        """The result of a command that must fail: of the stage's own line, or of trying it now."""
+        for line, result in failed:
+            if is_same_line(line, wanted):
+                return result
+        return self._carry_out(wanted)
+
+    def _claim_verdict(self, claimed: Claimed, error: IpvlabError) -> Verdict:
+        """The verdict of an expectation that cannot be asked of the lab as it stands."""
+        kind, _ = claim_of(claimed.expectation)
+        outcome = Outcome.UNSUPPORTED if self._unsupported else Outcome.ERROR
+        reason = self._unsupported or f"{error.code} {error.what}"
+        return Verdict(claimed.id, kind, outcome, None, None, reason, where=str(claimed.where))
+
+
+def _line_verdict(line: Line, outcome: Outcome, reason: str) -> Verdict:
+    return Verdict(
+        id=line.id,
+        kind="command",
+        outcome=outcome,
+        expected=None,
+        observed=line.parsed.text,
+        reason=reason,
+        from_=line.node,
+        where=str(line.where),
+    )
