@@ -2,136 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
-from ipvlab.datapath.base import End, Link, PortFilter
-from ipvlab.driver.ip_grammar import parse_ip
+from ipvlab.datapath.base import Link
 from ipvlab.driver.port import CommandResult
-from ipvlab.errors import KernelRefusal
 from ipvlab.lab import tables
-from ipvlab.lab.iproute import carry_out
 from ipvlab.lab.nodes import Node
 from ipvlab.lab.processes import run_command
 from ipvlab.linux import messages
-from ipvlab.linux.namespaces import Namespace
-from ipvlab.spec.values import Flag, Interface, Mode
+from ipvlab.spec.values import Interface
+from tests.netns.ip_place import Place, Recorder
 
 NodeMaker = Callable[..., Node]
 WireMaker = Callable[[Node, Node], tuple[Link, Link]]
 Give = Callable[[Node, Interface], None]
-
-
-class Recorder:
-    """A datapath that makes plain links and writes down what it is told."""
-
-    name = "recorder"
-
-    def __init__(self) -> None:
-        self.learned: list[str] = []
-        self.forgotten: list[str] = []
-        self.removed: list[str] = []
-        self.taken: set[str] = set()
-        self.modes: list[str] = []
-        #: What stands for an 802.1Q link; an ifb, as on the bpf datapath, cannot change its MAC.
-        self.vlan_kind = "ifb"
-        self._index = 50
-
-    def new_index(self) -> int:
-        self._index += 1
-        return self._index
-
-    def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int, mac: bytes | None = None) -> Link:
-        link = Link(
-            name, self.new_index(), mac or base.mac, base.mtu, kind="vlan", below=base.name, vlan=vlan
-        )
-        link.is_up = False
-        message = messages.add_link(self.vlan_kind, name, link.index, link.mac, link.mtu)
-        host.netlink.request(message, f"add {name}")
-        return link
-
-    def add_isolated(self, host: Namespace, name: str, mac: bytes) -> Link:
-        raise NotImplementedError
-
-    def remove_link(self, host: Namespace, link: Link) -> None:
-        host.netlink.request(messages.delete_link(link.index), f"delete {link.name}")
-        self.removed.append(link.name)
-
-    def add_endpoint(
-        self,
-        host: Namespace,
-        parent: Link,
-        container: Namespace,
-        name: str,
-        mode: Mode,
-        flag: Flag,
-        addresses: Sequence[Interface],
-    ) -> Link:
-        raise NotImplementedError
-
-    def ends(self, host: Namespace, container: Namespace, link: Link) -> list[End]:
-        return []
-
-    def set_mode(self, host: Namespace, parent: Link, mode: Mode, flag: Flag | None) -> None:
-        self.modes.append(f"{parent.name} {mode} {flag}")
-
-    def follow(self) -> list[End]:
-        return []
-
-    def remove_endpoint(
-        self,
-        host: Namespace,
-        parent: Link,
-        container: Namespace,
-        link: Link,
-        *,
-        goes_with_container: bool = False,
-    ) -> None:
-        container.netlink.request(messages.delete_link(link.index), f"delete {link.name}")
-        self.removed.append(f"{host.name}/{parent.name} {link.name}")
-
-    def learn_address(self, host: Namespace, link: Link, address: Interface) -> None:
-        if str(address.ip) in self.taken:
-            raise KernelRefusal(f"add address {address}", errno=errno.EADDRINUSE)
-        self.learned.append(f"{host.name} {link.name} {address}")
-
-    def forget_address(self, host: Namespace, link: Link, address: Interface) -> None:
-        self.forgotten.append(f"{host.name} {link.name} {address}")
-
-    def filter_port(self, switch: Namespace, index: int, port: PortFilter | None) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None: ...
-
-
-class Place:
-    """A node ``n1`` with ``eth0`` wired to ``n2``, and a datapath that records."""
-
-    def __init__(self, node: Node, datapath: Recorder, host: Node) -> None:
-        self.node, self.datapath, self.host = node, datapath, host
-
-    def do(self, line: str) -> CommandResult:
-        return carry_out(self.node, parse_ip(line.split()), self.datapath, self.host)
-
-    def succeed(self, line: str) -> str:
-        result = self.do(line)
-        assert (result.exit_code, result.stderr) == (0, "")
-        return result.stdout
-
-    def addresses(self, link: str = "eth0") -> list[str]:
-        """What the kernel holds; the record of the link holds the same."""
-        found = tables.read_addresses(self.node.namespace)[link]
-        assert sorted(map(str, found)) == sorted(map(str, self.node.links[link].addresses))
-        return [str(address) for address in found]
-
-    def view(self, link: str = "eth0") -> tables.LinkView:
-        [view] = [one for one in tables.view_links(self.node.namespace) if one.name == link]
-        record = self.node.links[link]
-        assert (view.is_up, view.mtu, view.mac) == (record.is_up, record.mtu, record.mac)
-        return view
 
 
 @pytest.fixture
