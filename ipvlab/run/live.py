@@ -15,6 +15,7 @@ from ipvlab.lab import tables
 from ipvlab.lab.iproute import carry_out
 from ipvlab.lab.live import LiveLab
 from ipvlab.lab.nodes import Node, WireTap
+from ipvlab.lab.notice import take_note
 from ipvlab.lab.processes import NodeFiles, run_command, set_files
 from ipvlab.probe.prober import Prober
 from ipvlab.probe.questions import Observation, Question
@@ -112,7 +113,11 @@ class LiveGround:
         if engine is not None and place.host is not None:
             container = engine.containers[bare_name(place)]
             set_files(place, NodeFiles(hosts_file(container), resolv_conf(), container.hostname))
-        return run_command(place, argv, env=env, stdin=stdin)
+        try:
+            return run_command(place, argv, env=env, stdin=stdin)
+        finally:
+            host = self.lab.nodes[place.host] if place.host is not None else place
+            take_note(place, self.lab.datapath, host)
 
     def read_routes(self, node: str, version: Literal[4, 6]) -> list[RouteText]:
         """The main table's routes of a node."""
