@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import os
 import select
 import socket
-import struct
 import time
 from collections.abc import Iterable
 
 from ipvlab.datapath.base import Datapath, Link
-from ipvlab.errors import KernelRefusal, NotReady
+from ipvlab.errors import NotReady
 from ipvlab.lab.nodes import Node
 from ipvlab.linux import messages
+from ipvlab.linux.link_state import LinkState
 from ipvlab.linux.namespaces import Namespace
-from ipvlab.linux.netlink import attributes
 from ipvlab.rules.identifiers import eui64_link_local
 from ipvlab.spec.values import Address, Interface, Subnet
 
 _RTMGRP_LINK = 1
-_IFLA_OPERSTATE, _IFLA_LINKINFO = 16, 18
-_IFLA_INFO_SLAVE_DATA, _IFLA_BRPORT_STATE = 5, 1
-_OPER_UNKNOWN, _OPER_UP = 0, 6
-_BR_STATE_FORWARDING = 3
 
 #: How long a link may take to come up before the lab gives in, in seconds; it takes milliseconds.
 PATIENCE = 10.0
@@ -118,38 +112,11 @@ def await_links(pending: Iterable[Pending]) -> None:
 
 
 def _is_ready(link: Pending) -> bool:
-    state = _state(link.namespace, link.index)
+    state = LinkState.read(link.namespace, link.index)
     if state is None or not state.is_up:
         return True
     if link.peer is not None:
-        peer = _state(*link.peer)
+        peer = LinkState.read(*link.peer)
         if peer is None or not peer.is_up:
             return True
-    if state.operstate not in (_OPER_UNKNOWN, _OPER_UP):
-        return False
-    return not link.is_switch_port or state.port_state == _BR_STATE_FORWARDING
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _State:
-    is_up: bool
-    operstate: int
-    port_state: int | None
-
-
-def _state(namespace: Namespace, index: int) -> _State | None:
-    """A link's state as the kernel has it, or None when the link is gone."""
-    try:
-        body = namespace.netlink.get(messages.get_link(index), f"read link {index}")
-    except KernelRefusal as refusal:
-        if refusal.errno == errno.ENODEV:
-            return None
-        raise
-    (flags,) = struct.unpack_from("=I", body, 8)
-    found = attributes(body, 16)
-    port_state = None
-    if _IFLA_LINKINFO in found:
-        info = attributes(found[_IFLA_LINKINFO])
-        if _IFLA_INFO_SLAVE_DATA in info:
-            port_state = attributes(info[_IFLA_INFO_SLAVE_DATA]).get(_IFLA_BRPORT_STATE, b"\0")[0]
-    return _State(bool(flags & messages.IFF_UP), found.get(_IFLA_OPERSTATE, b"\0")[0], port_state)
+    return state.is_operational and (state.is_forwarding or not link.is_switch_port)

@@ -8,19 +8,13 @@ whenever the lab is about to be looked at.
 from __future__ import annotations
 
 import dataclasses
-import errno
-import struct
 
 from ipvlab.datapath.base import End, Link
 from ipvlab.datapath.bpf.tables import Tables
-from ipvlab.errors import KernelRefusal
 from ipvlab.linux import messages
+from ipvlab.linux.link_state import LinkState
 from ipvlab.linux.namespaces import Namespace
-from ipvlab.linux.netlink import attributes
 from ipvlab.spec.values import Address, Flag, Mode
-
-_IFLA_ADDRESS, _IFLA_MTU = 1, 4
-IFF_LOWER_UP = 0x10000
 
 
 @dataclasses.dataclass(slots=True)
@@ -92,7 +86,7 @@ class Port:
 
     def follow(self, tables: Tables) -> list[End]:
         """Give the parent's MAC, MTU and carrier to the endpoints; the ends that came up by it."""
-        found = _Seen.of(self.host, self.parent.index)
+        found = LinkState.read(self.host, self.parent.index)
         if found is None:
             return []
         has_carrier = found.is_up and self._has_carrier(found, tables)
@@ -118,12 +112,12 @@ class Port:
                     came_up += endpoint.ends(self.host)
         return came_up
 
-    def _has_carrier(self, found: _Seen, tables: Tables) -> bool:
+    def _has_carrier(self, found: LinkState, tables: Tables) -> bool:
         """Whether frames get anywhere: a sub-interface has the carrier of the link below it."""
         below = tables.link_below(self.parent.index)
         if below is None:
             return found.has_carrier
-        under = _Seen.of(self.host, below)
+        under = LinkState.read(self.host, below)
         return under is not None and under.is_up and under.has_carrier
 
     def _change(self, endpoint: Endpoint, changed: list[tuple[str, object]]) -> None:
@@ -134,26 +128,3 @@ class Port:
             message = messages.set_link(index, changed)
             namespace.netlink.request(message, f"let {link.name} follow {self.parent.name}")
         link.mac, link.mtu = self.mac, self.mtu
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Seen:
-    """A link as the kernel has it now."""
-
-    is_up: bool
-    has_carrier: bool
-    mac: bytes
-    mtu: int
-
-    @classmethod
-    def of(cls, namespace: Namespace, index: int) -> _Seen | None:
-        try:
-            body = namespace.netlink.get(messages.get_link(index), f"read link {index}")
-        except KernelRefusal as refusal:
-            if refusal.errno == errno.ENODEV:
-                return None
-            raise
-        (flags,) = struct.unpack_from("=I", body, 8)
-        held = attributes(body, 16)
-        mtu = int.from_bytes(held[_IFLA_MTU], "little")
-        return cls(bool(flags & messages.IFF_UP), bool(flags & IFF_LOWER_UP), held[_IFLA_ADDRESS], mtu)
