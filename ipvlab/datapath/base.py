@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Protocol, TYPE_CHECKING, TypeAlias
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ipvlab.spec.values import Flag, Interface, Mode
 
@@ -53,6 +54,34 @@ class PortFilter:
 End: TypeAlias = "tuple[Namespace, int, tuple[Namespace, int] | None]"
 
 
+class Pump(Protocol):
+    """What moves packets that wait for ipvlab itself between two hops."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing can wait: every packet takes the fast path."""
+
+    def move(self) -> int:
+        """Move what waits, on the calling thread and so on its CPU; how many packets that were."""
+
+    def losses(self) -> int:
+        """Packets lost so far for want of room."""
+
+
+class IdlePump:
+    """The pump of a datapath on which the kernel moves everything."""
+
+    is_idle = True
+
+    def move(self) -> int:
+        """Nothing waits."""
+        return 0
+
+    def losses(self) -> int:
+        """Nothing is lost."""
+        return 0
+
+
 class Datapath(Protocol):
     """What carries the packets of one lab."""
 
@@ -92,6 +121,9 @@ class Datapath(Protocol):
 
     def follow(self) -> list[End]:
         """Let endpoints follow their parents' MAC, MTU and carrier; the links that came up by it."""
+
+    def held_pump(self) -> AbstractContextManager[Pump]:
+        """Keep packets that wait for ipvlab where they are, but for what the holder moves himself."""
 
     def remove_endpoint(
         self,

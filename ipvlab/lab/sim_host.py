@@ -173,8 +173,10 @@ def remove_link(lab: SimLab, machine: Machine, name: str) -> None:
 
 def refuse_conflict(port: PortState, machine: Machine, address: Address) -> None:
     """Raise :class:`KernelRefusal` when an endpoint of the port has the address."""
+    # Compared as numbers: an interface address makes a new object each time its `ip` is asked for.
+    version, number = address.version, int(address)
     for _, link in port.endpoints.values():
-        if any(held.ip == address for held in link.addresses):
+        if any(int(held) == number and held.version == version for held in link.addresses):
             raise KernelRefusal(
                 f"add address {address} in {machine.name}: Address already in use (EADDRINUSE): "
                 "Address already assigned to an ipvlan device.",
@@ -185,6 +187,8 @@ def refuse_conflict(port: PortState, machine: Machine, address: Address) -> None
 
 def set_mode(port: PortState, mode: Mode, flag: Flag) -> None:
     """Set mode and flag of a port for all of its endpoints (ipvlan_main.c: ipvlan_set_port_mode)."""
+    if (port.mode, port.flag) == (mode, flag):
+        return
     is_other_kind = (port.mode is Mode.L2) is not (mode is Mode.L2)
     port.mode, port.flag = mode, flag
     for machine, link in port.endpoints.values():

@@ -38,6 +38,7 @@ from ipvlab.lab.sim_tables import (
 )
 from ipvlab.rules.identifiers import eui64_link_local
 from ipvlab.rules.neighbours import detect_duplicate
+from ipvlab.spec.routes import RouteText
 from ipvlab.spec.values import Interface
 
 
@@ -89,7 +90,12 @@ class _Hand:
             case AddressDelete():
                 link = self._link(command.device)
                 if command.address not in link.addresses:
-                    raise _refusal(errno.EADDRNOTAVAIL)
+                    words = (
+                        "ipv4: Address not found"
+                        if command.address.version == 4
+                        else "ipv6: address not found"
+                    )
+                    raise _refusal(errno.EADDRNOTAVAIL, words)
                 remove_address(machine, link, command.address)
             case RouteAdd() | RouteDelete():
                 if command.device is not None:
@@ -103,7 +109,7 @@ class _Hand:
                 return self._show_addresses(command)
             case RouteShow():
                 version: Literal[4, 6] = 4 if command.version == 4 else 6
-                return "".join(f"{route} \n" for route in read_routes(machine, version))
+                return "".join(f"{_show_route(route)} \n" for route in read_routes(machine, version))
             case _:
                 raise ValueError(f"{command} is not an ip command")
         return ""
@@ -246,9 +252,20 @@ class _Hand:
             for held in addresses:
                 if command.version in (None, held.version):
                     family = "inet" if held.version == 4 else "inet6"
-                    scope = "link" if _is_link_local(held) else "global"
+                    scope = "host" if link is None else "link" if _is_link_local(held) else "global"
                     lines.append(f"    {family} {held} scope {scope} {name}")
         return "".join(f"{line}\n" for line in lines)
+
+
+def _show_route(route: RouteText) -> str:
+    """A route as ``ip route`` prints it: what goes without saying is left out."""
+    hidden = {"proto": "boot", "scope": "global"}
+    words = [str(route.to).removesuffix("/32").removesuffix("/128")]
+    for keyword in ("via", "dev", "proto", "scope", "src", "metric", "pref"):
+        value = getattr(route, keyword)
+        if value is not None and value != hidden.get(keyword):
+            words.append(f"{keyword} {value}")
+    return " ".join(words)
 
 
 def _is_link_local(address: Interface) -> bool:

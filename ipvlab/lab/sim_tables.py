@@ -49,6 +49,9 @@ def remove_address(machine: Machine, link: SimLink, address: Interface, *, promo
             for route in machine.routes
             if not (route.proto == "kernel" and route.dev == link.name and route.to == address.network)
         ]
+    if address.version == 4 and not any(held.version == 4 for held in link.addresses):
+        # The last one takes every route by the link along (fib_frontend.c: fib_disable_ip).
+        machine.routes[:] = [r for r in machine.routes if r.dev != link.name or r.version != 4]
     gone = {address.ip, *(held.ip for held in secondaries if held not in link.addresses)}
     machine.routes[:] = [route for route in machine.routes if route.source not in gone]
 
@@ -128,8 +131,15 @@ def _egress(machine: Machine, version: int, via: Address | None, dev: str | None
         return dev
     if via.version == 6 and via.is_link_local and dev is not None:
         return dev
+    holder = machine.stack.local.get(via)
+    if holder is not None and version == 6:
+        words = "Gateway can not be a local address"
+        raise KernelRefusal("Invalid argument", errno=errno.EINVAL, explanation=words)
+    if holder is not None and dev in (None, holder):
+        # Of no use, and not refused (fib_semantics.c: fib_check_nh_v4_gw takes RTN_LOCAL too).
+        return holder
     for route in machine.stack.matching(via):
-        if route.via is None and dev in (None, route.dev) and via not in machine.stack.local:
+        if route.via is None and dev in (None, route.dev):
             return route.dev
     number = errno.ENETUNREACH if version == 4 else errno.EHOSTUNREACH
     words = "Nexthop has invalid gateway" if version == 4 else ""

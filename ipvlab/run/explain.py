@@ -108,6 +108,10 @@ class Wanted:
             if kind == "udp":
                 return Expectation(delivers=Delivers.model_validate(pair))
             return Expectation(reach=Reach.model_validate(pair))
+        if self.family is not None:
+            raise ValueInvalid(
+                f"the family of a {kind} follows from its destination", hint="leave --family out"
+            )
         if self.target is not None:
             raise ValueInvalid(f"a {kind} goes to everybody", hint="leave the target out")
         claim = {
@@ -173,13 +177,27 @@ def explain_verdicts(prepared: Prepared, verdicts: Sequence[Verdict]) -> dict[st
                 continue
             explanation = explain_check(ground, check)
             told[verdict.id] = (
-                f"observed: {verdict.observed}",
+                f"observed: {_show(verdict.observed)}",
                 f"the rules say: {explanation.outcome}",
                 *explanation.lines(has_all_rules=False)[1:],
                 f"again: {command_for(prepared.path, check, step)}",
             )
         ground.close()
     return told
+
+
+def _show(observed: object) -> str:
+    """What was observed, as a person would say it."""
+    if isinstance(observed, dict):
+        told = {True: "yes", False: "no"}
+        return ", ".join(
+            f"{key.replace('_', ' ')} {told.get(value, value) if isinstance(value, bool) else value}"
+            for key, value in observed.items()
+            if value is not None
+        )
+    if isinstance(observed, list):
+        return ", ".join(map(str, observed)) or "nobody"
+    return str(observed)
 
 
 def _probes(prepared: Prepared, ground: SimGround, step: int) -> dict[str, Check]:
@@ -196,8 +214,10 @@ def _probes(prepared: Prepared, ground: SimGround, step: int) -> dict[str, Check
 
 def command_for(path: str, check: Check, step: int) -> str:
     """The command line that shows the explanation of a check."""
-    words = ["ipvlab", "explain", path, check.subject]
     question = check.question
+    source_address = getattr(question, "source_address", None)
+    source = check.subject if source_address is None else f"{check.subject}/{source_address}"
+    words = ["ipvlab", "explain", path, source]
     if check.target is not None:
         words.append(check.target)
         is_udp = getattr(question, "proto", "icmp") == "udp"

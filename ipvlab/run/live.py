@@ -82,7 +82,7 @@ class LiveGround:
         self.lab.await_ready()
         self._taps[:] = self.lab.taps
         if self._prober is None:
-            self._prober = Prober(self.lab.nodes, self._taps)
+            self._prober = Prober(self.lab.nodes, self._taps, self.lab.datapath.held_pump)
         self._known = dict(self.lab.nodes)
         return self._prober.answer(questions)
 
@@ -118,6 +118,8 @@ class LiveGround:
         finally:
             host = self.lab.nodes[place.host] if place.host is not None else place
             take_note(place, self.lab.datapath, host)
+            # What it did to netfilter holds before anybody hears that it has ended.
+            self.lab.follow()
 
     def read_routes(self, node: str, version: Literal[4, 6]) -> list[RouteText]:
         """The main table's routes of a node."""

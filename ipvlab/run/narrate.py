@@ -74,7 +74,7 @@ def describe(step: Step) -> str:
         case _:
             place = f"wire {who} at {where}" if step.rule.id.startswith("SWITCH") else who
             by = f" at {where}" if where and place == who else ""
-            return f"{place} drops the {what}{by}{note}"
+            return f"{place} drops the {what}{by}" + (f": {step.note}" if step.note else "")
 
 
 def _addresses(frame: Frame | None) -> str:

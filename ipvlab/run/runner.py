@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ipvlab import __version__
@@ -24,6 +24,9 @@ from ipvlab.run.results import Outcome, ScenarioResult, Seconds, Verdict
 from ipvlab.run.stages import Claimed, Line, Stage, forgives, is_same_line
 from ipvlab.spec.values import Mode
 
+#: Opens an empty lab: its name, and how a host's container is called in it.
+OpenLab = Callable[[str, Callable[[str, str], str]], ProbedGround]
+
 
 def run(path: str | Path, datapath: str = "auto") -> ScenarioResult:
     """Run one scenario file: build it, probe it, tear it down.
@@ -38,9 +41,22 @@ def run(path: str | Path, datapath: str = "auto") -> ScenarioResult:
 def run_prepared(prepared: Prepared, datapath: str = "auto") -> ScenarioResult:
     """Run a scenario that is prepared; as :func:`run`."""
     name, why = choose_name(datapath)
+
+    def open_lab(lab: str, container_name: Callable[[str, str], str]) -> ProbedGround:
+        return open_ground(datapath, lab, container_name)
+
+    return run_on(prepared, open_lab, name, why)
+
+
+def run_on(prepared: Prepared, open_lab: OpenLab, name: str, why: str) -> ScenarioResult:
+    """Run a scenario that is prepared in a lab of the caller's making.
+
+    ``name`` is that of its datapath and ``why`` a note on the choice. Raises
+    what ``open_lab`` raises; what goes wrong later is a verdict.
+    """
     phases = _Phases()
     with phases.time("build"):
-        ground = open_ground(datapath, prepared.scenario.name, prepared.naming.display)
+        ground = open_lab(prepared.scenario.name, prepared.naming.display)
     scenario_run = _Run(prepared, ground, phases)
     try:
         scenario_run.go()
