@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -36,9 +37,13 @@ from ipvlab.lab import tables
 from ipvlab.lab.links import Pending, add_link_local, await_links, enable_ipv6, set_up
 from ipvlab.lab.nodes import Node
 from ipvlab.linux import messages
+from ipvlab.linux.link_state import LinkState
 from ipvlab.spec.values import Interface
 
 _LOOPBACK_INDEX = 1
+_RTMGRP_IPV6_IFADDR = 0x100
+#: Seconds without news after which an address counts as settled; detection takes a tenth of one.
+DAD_PATIENCE = 5.0
 _RTM_DELNEIGH = 29
 _STATES_THAT_STAY = ("PERMANENT", "NONE")
 
@@ -238,7 +243,26 @@ class _Hand:
         link, address = self._link(command.device), command.address
         if _holds(link, address):
             raise _refusal(errno.EEXIST)
-        self._give(link, address, does_dad=True)
+        with self._node.namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as news:
+            news.bind((0, _RTMGRP_IPV6_IFADDR))
+            self._give(link, address, does_dad=True)
+            self._await_dad(link, address, news)
+
+    def _await_dad(self, link: Link, address: Interface, news: socket.socket) -> None:
+        """Return when duplicate address detection is over, as it is before a person types the next line.
+
+        On a link that carries nothing it does not begin (addrconf.c: addrconf_dad_begin).
+        """
+        state = LinkState.read(self._node.namespace, link.index)
+        if address.version == 4 or state is None or not (state.is_up and state.has_carrier):
+            return
+        while any(
+            view.index == link.index and view.address == address and view.is_tentative
+            for view in tables.view_addresses(self._node.namespace)
+        ):
+            if not select.select([news], [], [], DAD_PATIENCE)[0]:
+                return
+            news.recv(1 << 16)
 
     def _give(self, link: Link, address: Interface, *, does_dad: bool) -> None:
         """Give a link an address, the datapath first, so that the first packet finds it known."""

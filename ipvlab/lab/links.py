@@ -15,6 +15,7 @@ from ipvlab.datapath.base import Datapath, Link
 from ipvlab.errors import NotReady
 from ipvlab.lab.nodes import Node
 from ipvlab.linux import messages
+from ipvlab.linux.link_settings import LINK_OF_A_HOST, for_link
 from ipvlab.linux.link_state import LinkState
 from ipvlab.linux.namespaces import Namespace
 from ipvlab.rules.identifiers import eui64_link_local
@@ -35,7 +36,7 @@ def set_up(node: Node, link: Link) -> None:
 
 def enable_ipv6(node: Node, link: Link) -> None:
     """Let a link of a host or router have IPv6; new links of a lab's hosts have none."""
-    node.namespace.write_sysctls({f"ipv6/conf/{link.name}/disable_ipv6": "0"})
+    node.namespace.write_sysctls(for_link(link.name, LINK_OF_A_HOST))
 
 
 def add_link_local(node: Node, link: Link, datapath: Datapath) -> None:

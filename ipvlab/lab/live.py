@@ -99,8 +99,7 @@ class LiveLab:
             for interface, link in spec.interfaces.items()
             if link.wire is not None
         ]
-        for wire in wires:
-            self._build_wire(wire, [plug for plug in plugs if plug.spec.wire == wire])
+        self._plug_in_all(wires, plugs)
         for name, (_, spec) in specs.items():
             self._dress(self.nodes[name], spec)
         for name, (_, spec) in specs.items():
@@ -122,17 +121,29 @@ class LiveLab:
             )
         return namespaces
 
-    def _build_wire(self, name: str, plugs: Sequence[Plug]) -> None:
-        if name not in self.wires:
-            if not plugs:
-                return
-            if not needs_switch(plugs):
-                self.wires[name] = build_pair(name, plugs, self.datapath, self.pending)
-                return
-            [switch] = self._add_namespaces([f"wire {name}"], sysctls("switch"))
-            self._switches.append(switch)
-            self.wires[name] = build_switch(self.name, name, switch, self.datapath)
+    def _plug_in_all(self, wires: Iterable[str], plugs: Sequence[Plug]) -> None:
+        """Build wires as their first ends come up, so that a node's interfaces are made in file order.
+
+        The kernel goes through links in the order of their making when it looks
+        for a source address (net/ipv4/devinet.c: inet_select_addr). Only the far
+        end of a bare pair comes earlier than it is written.
+        """
+        ends: dict[str, list[Plug]] = {wire: [] for wire in wires}
         for plug in plugs:
+            ends.setdefault(str(plug.spec.wire), []).append(plug)
+        paired: set[str] = set()
+        for plug in plugs:
+            name = str(plug.spec.wire)
+            if name in paired:
+                continue
+            if name not in self.wires:
+                if not needs_switch(ends[name]):
+                    self.wires[name] = build_pair(name, ends[name], self.datapath, self.pending)
+                    paired.add(name)
+                    continue
+                [switch] = self._add_namespaces([f"wire {name}"], sysctls("switch"))
+                self._switches.append(switch)
+                self.wires[name] = build_switch(self.name, name, switch, self.datapath)
             plug_in(self.wires[name], plug, self.datapath, self.pending)
 
     def _dress(self, node: Node, spec: NodeSpec) -> None:
@@ -144,7 +155,8 @@ class LiveLab:
                 node.links[name] = self.datapath.add_vlan(node.namespace, name, base, interface.vlan, mac)
                 if interface.mtu is not None:
                     self._set_mtu(node, node.links[name], interface.mtu)
-            link = node.links[name]
+            # Wires are built wire by wire; whoever aims at a node wants its links as they are written.
+            link = node.links[name] = node.links.pop(name)
             enable_ipv6(node, link)
             set_up(node, link)
             add_link_local(node, link, self.datapath)
@@ -206,9 +218,22 @@ class LiveLab:
         self.pending = [link for link in self.pending if not link.concerns(node.namespace)]
         node.namespace.close()
 
+    def follow(self) -> None:
+        """Let the datapath take note of what was done to parents and to the hosts' netfilter."""
+        self.pending += [Pending(*end) for end in self.datapath.follow()]
+
+    def drop_orphans(self, host: Node) -> None:
+        """Forget the endpoints of a host's containers that went with a deleted parent."""
+        for node in self.nodes.values():
+            if node.host != host.name:
+                continue
+            for name, link in list(node.links.items()):
+                if link.kind == "endpoint" and link.below not in host.links:
+                    del node.links[name]
+
     def await_ready(self) -> None:
         """Return once every link that was set up carries frames; raises ``NotReady`` otherwise."""
-        self.pending += [Pending(*end) for end in self.datapath.follow()]
+        self.follow()
         pending, self.pending = self.pending, []
         await_links(pending)
 

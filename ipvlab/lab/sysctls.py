@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 
 from ipvlab.linux.namespaces import THREAD
+from ipvlab.linux.rootless import last_mapped_group
 from ipvlab.spec.values import NodeKind
 
 #: Paths below /proc/sys/net/ and their values, for every namespace of a lab.
@@ -27,15 +28,15 @@ EVERYWHERE: Mapping[str, str] = {
     "ipv4/conf/all/arp_announce": "0",
     "ipv4/icmp_echo_ignore_all": "0",
     "ipv4/ping_group_range": "0\t2147483647",
-    "ipv4/neigh/default/retrans_time_ms": "100",
     "ipv6/conf/all/accept_redirects": "0",
     "ipv6/conf/default/accept_redirects": "0",
     "ipv6/conf/default/accept_ra": "0",
+    # The random delay before the first solicitation of DAD, in seconds (addrconf.c: addrconf_dad_kick).
+    "ipv6/conf/default/router_solicitation_delay": "0",
     # Link-local addresses are given by hand, NODAD, so that nothing waits for DAD.
     "ipv6/conf/default/addr_gen_mode": "1",
     # Host ends of endpoints must have no IPv6 of their own; links that want it are told so.
     "ipv6/conf/default/disable_ipv6": "1",
-    "ipv6/neigh/default/retrans_time_ms": "100",
 }
 
 #: What a switch is given on top: frames cross it without netfilter seeing them.
@@ -51,6 +52,8 @@ def sysctls(kind: NodeKind | str, *, forwarding: bool = False) -> dict[str, str]
     table = dict(EVERYWHERE)
     if kind == "switch":
         table.update(SWITCH)
+    # In a user namespace groups without a map are refused (net/ipv4/sysctl_net_ipv4.c: EINVAL).
+    table["ipv4/ping_group_range"] = f"0\t{last_mapped_group()}"
     table["ipv4/ip_forward"] = str(int(forwarding))
     table["ipv6/conf/all/forwarding"] = str(int(forwarding))
     return table

@@ -99,8 +99,12 @@ class AddressView:
     @property
     def is_tentative(self) -> bool:
         """Whether duplicate address detection still runs; one that failed stays tentative for ever."""
-        has_failed = self.flags & _ADDRESS_FLAGS["dadfailed"]
-        return bool(self.flags & _ADDRESS_FLAGS["tentative"]) and not has_failed
+        return bool(self.flags & _ADDRESS_FLAGS["tentative"]) and not self.has_failed
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether somebody else on the link has the address."""
+        return bool(self.flags & _ADDRESS_FLAGS["dadfailed"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

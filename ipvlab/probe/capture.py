@@ -60,6 +60,8 @@ class Tap:
     interface: str
     has_canary: bool = False
     has_fence: bool = False
+    #: The MAC of the interface; None for a tap of a whole namespace.
+    own_mac: bytes | None = None
     drops_before: int = 0
     dropped: int = 0
 
@@ -93,6 +95,7 @@ class Tap:
     def begin(self) -> None:
         """Forget what the last batch proved, and note the drops so far."""
         self.has_canary = self.has_fence = False
+        self.own_mac = self.sock.getsockname()[4] if self.interface not in ("", "lo") else None
         self.drops_before = self._read_drops()
 
     def end(self) -> None:
@@ -157,6 +160,10 @@ class Tap:
             return None
         found = marker.read(frame, payload + 8, length)
         if found is None or found[1] not in (Role.PROBE, Role.REPLY):
+            return None
+        if not is_outgoing and bytes(frame[6:12]) == self.own_mac:
+            # Handed up by an endpoint of this parent (ipvlan_core.c: dev_forward_skb); a bare wire
+            # sends nothing back, so it did not come from there.
             return None
         is_reply = found[1] == Role.REPLY or (
             protocol != IPPROTO_UDP and frame[payload] in (frames.ECHO_REPLY, frames.ECHO6_REPLY)

@@ -8,6 +8,7 @@ from ipvlab.driver.engine import Engine
 from ipvlab.driver.port import RoutePlan
 from ipvlab.driver.state import Container, Network
 from ipvlab.lab.sysctls import EVERYWHERE, SWITCH
+from ipvlab.linux.link_settings import LINK_OF_A_HOST
 from ipvlab.run.dry_run import DryRun
 from ipvlab.run.prepare import Prepared
 from ipvlab.run.record import RecordedLink, RecordedNode
@@ -50,6 +51,9 @@ def _lines(prepared: Prepared, dry_run: DryRun) -> Iterator[str]:
     for path, value in EVERYWHERE.items():
         yield f"  {_sysctl(path)} = {_value(value)}"
     yield "  ipv4.ip_forward, ipv6.conf.all.forwarding = 1 where a node forwards, else 0"
+    yield "sysctls of each link of a host or router, and of an endpoint with IPv6 (the ipv6 ones):"
+    for path, value in LINK_OF_A_HOST.items():
+        yield f"  {_sysctl(path)} = {_value(value)}"
     yield "sysctls of a switch, on top:"
     for path, value in SWITCH.items():
         yield f"  {_sysctl(path)} = {_value(value)}"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ipvlab.datapath.base import Datapath
 from ipvlab.driver.engine import Engine
-from ipvlab.driver.ip_grammar import IpCommand, Ping
+from ipvlab.driver.ip_grammar import IpCommand, LinkDelete, Ping
 from ipvlab.driver.names import NameAnswer, hosts_file, lookup, resolv_conf
 from ipvlab.driver.port import CommandResult, HostPort
 from ipvlab.lab import tables
@@ -75,7 +75,10 @@ class LiveGround:
         if isinstance(command, Ping):
             return ping(place, command, self.directory, self, lambda name, types: resolve(place, name, types))
         host = self.lab.nodes[place.host] if place.host is not None else place
-        return carry_out(place, command, self.lab.datapath, host)
+        result = carry_out(place, command, self.lab.datapath, host)
+        if isinstance(command, LinkDelete):
+            self.lab.drop_orphans(host)
+        return result
 
     def answer(self, questions: Sequence[Question]) -> list[Observation]:
         """Put questions to the prober, all together, once the lab is ready to carry frames."""
@@ -113,6 +116,8 @@ class LiveGround:
         if engine is not None and place.host is not None:
             container = engine.containers[bare_name(place)]
             set_files(place, NodeFiles(hosts_file(container), resolv_conf(), container.hostname))
+        if place.kind == "host":
+            self.lab.datapath.expect_rules(place.namespace)
         try:
             return run_command(place, argv, env=env, stdin=stdin)
         finally:

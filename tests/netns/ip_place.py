@@ -106,8 +106,9 @@ class Recorder:
 class Place:
     """A node ``n1`` with ``eth0`` wired to ``n2``, and a datapath that records."""
 
-    def __init__(self, node: Node, datapath: Recorder, host: Node) -> None:
-        self.node, self.datapath, self.host = node, datapath, host
+    def __init__(self, node: Node, datapath: Recorder, host: Node, other: Node) -> None:
+        #: ``other`` is what the wire leads to.
+        self.node, self.datapath, self.host, self.other = node, datapath, host, other
 
     def do(self, line: str) -> CommandResult:
         return carry_out(self.node, parse_ip(line.split()), self.datapath, self.host)

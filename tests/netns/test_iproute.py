@@ -23,9 +23,9 @@ Give = Callable[[Node, Interface], None]
 
 @pytest.fixture
 def place(make_node: NodeMaker, make_wire: WireMaker) -> Place:
-    node = make_node("n1")
-    make_wire(node, make_node("n2"))
-    return Place(node, Recorder(), node)
+    node, other = make_node("n1"), make_node("n2")
+    make_wire(node, other)
+    return Place(node, Recorder(), node, other)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def container(place: Place, make_node: NodeMaker) -> Place:
     )
     place.node.namespace.netlink.request(message, "add an endpoint")
     inside.links["eth0"] = Link("eth0", 42, b"\x02\0\0\0\0\x01", is_up=False, kind="endpoint", below="eth0")
-    made = Place(inside, place.datapath, place.node)
+    made = Place(inside, place.datapath, place.node, place.other)
     made.succeed("ip link set eth0 up")
     return made
 
@@ -48,11 +48,16 @@ def test_an_address_added_is_held_and_the_datapath_knows_it(place: Place) -> Non
     assert place.datapath.learned == ["n1 eth0 192.0.2.1/24"]
 
 
-def test_an_ipv6_address_added_by_hand_does_duplicate_detection(place: Place) -> None:
+def test_an_ipv6_address_added_by_hand_does_duplicate_detection(place: Place, give: Give) -> None:
+    """It is over when the command returns: usable where nobody has the address, failed where somebody has."""
+    place.node.namespace.write_sysctls({"ipv6/neigh/eth0/retrans_time_ms": "10"})
+    give(place.other, ipaddress.ip_interface("2001:db8::2/64"))
     place.succeed("ip addr add 2001:db8::1/64 dev eth0")
-    [held] = [one for one in tables.view_addresses(place.node.namespace) if one.index == 11]
-    assert held.is_tentative
-    assert not held.flags & messages.IFA_F_NODAD
+    place.succeed("ip addr add 2001:db8::2/64 dev eth0")
+    views = {str(one.address): one for one in tables.view_addresses(place.node.namespace) if one.index == 11}
+    assert not views["2001:db8::1/64"].is_tentative
+    assert not views["2001:db8::1/64"].has_failed
+    assert views["2001:db8::2/64"].has_failed
 
 
 def test_an_address_deleted_is_gone_and_the_datapath_forgets_it(place: Place) -> None:
