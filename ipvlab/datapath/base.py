@@ -122,6 +122,9 @@ class Datapath(Protocol):
     def follow(self) -> list[End]:
         """Let endpoints follow their parents' MAC, MTU and carrier; the links that came up by it."""
 
+    def expect_rules(self, host: Namespace) -> None:
+        """Get ready for what a program in a host is about to do to its netfilter."""
+
     def held_pump(self) -> AbstractContextManager[Pump]:
         """Keep packets that wait for ipvlab where they are, but for what the holder moves himself."""
 

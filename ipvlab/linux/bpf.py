@@ -138,24 +138,42 @@ def load_program(name: str, instructions: bytes, license_text: str) -> int:
             ) from error
 
 
+#: What a test run may say of a frame: up to ``ifindex`` of struct __sk_buff, 0 where the kernel
+#: lets nobody choose (net/bpf/test_run.c: convert___skb_to_skb).
+_CONTEXT = struct.Struct("=8xI28xI")
+_TEST_RUN = struct.Struct("=IIIIQQIIIIQQ")
+
+
 def test_run(program_fd: int, frame: bytes) -> tuple[int, bytes]:
-    """Run a program on one frame (BPF_PROG_TEST_RUN); its verdict and the frame afterwards."""
+    """Run a program on one frame of the loopback link; its verdict and the frame afterwards."""
+    return run_on_link(program_fd, frame, 0, 0)
+
+
+def run_on_link(program_fd: int, frame: bytes, ifindex: int, mark: int) -> tuple[int, bytes]:
+    """Run a program on one frame (BPF_PROG_TEST_RUN); its verdict and the frame afterwards.
+
+    ``ifindex`` is the link that the frame came in by, of the calling thread's
+    network namespace; its MAC makes the frame's packet type. 0 is the loopback link.
+    Raises :class:`OSError`: EINVAL for less than an Ethernet header, ENODEV for no such link.
+    """
     source = ctypes.create_string_buffer(frame, len(frame))
     target = ctypes.create_string_buffer(len(frame) + 256)
-    attributes = bytearray(
-        struct.pack(
-            "=IIIIQQII",
-            program_fd,
-            0,
-            len(frame),
-            len(target),
-            ctypes.addressof(source),
-            ctypes.addressof(target),
-            1,
-            0,
-        )
+    context = ctypes.create_string_buffer(_CONTEXT.pack(mark, ifindex), _CONTEXT.size)
+    attributes = _TEST_RUN.pack(
+        program_fd,
+        0,
+        len(frame),
+        len(target),
+        ctypes.addressof(source),
+        ctypes.addressof(target),
+        1,
+        0,
+        _CONTEXT.size,
+        0,
+        ctypes.addressof(context),
+        0,
     )
-    buffer = ctypes.create_string_buffer(bytes(attributes), len(attributes))
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
     if _libc.syscall(_SYSCALL[platform.machine()], PROG_TEST_RUN, buffer, len(attributes)) < 0:
         errno = ctypes.get_errno()
         raise OSError(errno, os.strerror(errno))

@@ -72,7 +72,7 @@ class Evidence:
     unready: str = ""
     #: Barrier rounds after the probes; 0 when the packets were not proved to be at rest.
     fence_rounds: int = 0
-    #: Packets that the CPU's backlog refused.
+    #: Packets that the CPU's backlog refused, or a detour.
     backlog_drops: int = 0
     #: Packets lost because a neighbour table or waiting list of the kernel was full.
     table_drops: int = 0
@@ -89,7 +89,7 @@ class Evidence:
         if not self.fence_rounds:
             return "the packets were not proved to be at rest: the barrier did not come through"
         if self.backlog_drops:
-            return f"the CPU's backlog refused {self.backlog_drops} packets (net.core.netdev_max_backlog)"
+            return f"{self.backlog_drops} packets were lost for want of room (net.core.netdev_max_backlog)"
         if self.table_drops:
             return f"a neighbour table was full {self.table_drops} times (neigh.default.gc_thresh3)"
         return ""

@@ -29,8 +29,9 @@ from ipvlab.probe.filters import attach, only_at
 from ipvlab.probe.marks import Marker, Role
 from ipvlab.spec.values import Address, BroadcastKind, Family
 
-#: Unicast, limited, directed and multicast datagrams; nothing else listens there in a lab.
-PROBE_PORT = 49999
+#: Unicast, limited, directed and multicast datagrams; nothing else listens there in a lab, and it is below
+#: the ports that the kernel picks for sockets without one (ip_local_port_range).
+PROBE_PORT = 29999
 MDNS_PORT = 5353
 
 SO_RCVBUFFORCE = 33

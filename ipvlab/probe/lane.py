@@ -14,10 +14,18 @@ The argument, on which every proved silence rests:
 4. A chain that reaches a socket crosses at most 64 IP hops (TTL), and no node
    twice; each costs an address resolution there and back and the packet itself
    (3), each of these at most 8 queueings (endpoint, tag, switch in, switch out,
-   tag, endpoint, and two to spare), and the answer doubles it: 48 for each node.
+   tag, endpoint, and two to spare), and the answer doubles it: 48 for each node
+   without detours.
 5. Besides, the kernel counts that queue (softnet_stat, column 12): it must read
    empty at the end. A frame that is in no queue and in no neighbour's waiting
    list is nowhere.
+
+On the ``bpf`` datapath packets of l3 and l3s endpoints may wait for ipvlab
+itself, on a detour through the host's netfilter. The lane holds the pump that
+moves them: nothing else does meanwhile, and each round moves them as well, on
+the same CPU, so a detour is a queue like the others. It costs a hop two more
+queueings, out of the host and into it: 60 for each node. At the end it must
+have nothing left to move.
 
 What it does not cover: work that a driver defers to a work queue, as the
 ``ipvlan`` driver does for group frames (ipvlan_process_multicast). Neither veth,
@@ -32,9 +40,12 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 
+from ipvlab.datapath.base import IdlePump, Pump
 from ipvlab.lab.nodes import CONTROL_MARK
 
 ROUNDS_PER_NODE = 48
+#: The same with the two queueings that a detour costs each hop.
+ROUNDS_WITH_DETOURS = 60
 #: Forwarding costs one TTL each; the kernel's packets start with 64.
 MOST_HOPS = 64
 #: How often the CPU is given away before a queue that does not empty counts as stuck.
@@ -93,6 +104,7 @@ class Lane:
         self._softnet = KernelTable("/proc/net/softnet_stat", cpu_column=_CPU)
         self._cpu = 0
         self._is_pinned = False
+        self._pump: Pump = IdlePump()
         self.backlog_limit = read_number("/proc/sys/net/core/netdev_max_backlog", 1000)
 
     @property
@@ -101,11 +113,15 @@ class Lane:
         return self._cpu
 
     @contextlib.contextmanager
-    def pinned(self) -> Iterator[None]:
-        """Keep the calling thread on one of its allowed CPUs, the one it is on; undone at the end."""
+    def pinned(self, pump: Pump | None = None) -> Iterator[None]:
+        """Keep the calling thread on one of its allowed CPUs, the one it is on; undone at the end.
+
+        ``pump`` is the datapath's, held by the caller, and moved by the lane's turns.
+        """
         allowed = os.sched_getaffinity(0)
         current: int = _SCHED.sched_getcpu()
         self._cpu = current if current in allowed else min(allowed)
+        self._pump = pump or IdlePump()
         try:
             os.sched_setaffinity(0, {self._cpu})
             self._is_pinned = True
@@ -114,17 +130,20 @@ class Lane:
         try:
             yield
         finally:
+            self._pump = IdlePump()
             if self._is_pinned:
                 self._is_pinned = False
                 os.sched_setaffinity(0, allowed)
 
     def drops(self) -> int:
-        """Packets that this CPU's backlog refused so far (softnet_stat, column 2)."""
-        return self._softnet.field(self._cpu, _DROPPED) or 0
+        """Packets refused so far by this CPU's backlog (softnet_stat, column 2) or lost on detours."""
+        return (self._softnet.field(self._cpu, _DROPPED) or 0) + self._pump.losses()
 
     def settle(self) -> bool:
-        """Let the backlog run empty; False when it does not, or the kernel does not tell."""
+        """Let backlog and detours run empty; False when they do not, or the kernel does not tell."""
         for _ in range(PATIENCE):
+            if self._pump.move():
+                continue
             length = self._softnet.field(self._cpu, _BACKLOG)
             if length is None:
                 return False
@@ -143,14 +162,20 @@ class Lane:
 
         Tries the pulses in turn, since ``lo`` of a node may have been taken down.
         """
-        rounds = ROUNDS_PER_NODE * (min(node_count, MOST_HOPS) + 1)
+        each = ROUNDS_PER_NODE if self._pump.is_idle else ROUNDS_WITH_DETOURS
+        rounds = each * (min(node_count, MOST_HOPS) + 1)
         if not self._is_pinned:
             return 0
         for pulse in pulses:
-            if all(pulse.beat() for _ in range(rounds)):
+            if all(self._turn(pulse) for _ in range(rounds)):
                 is_empty = self.settle() or not self.tells_backlog
-                return rounds if is_empty else 0
+                return rounds if is_empty and not self._pump.move() else 0
         return 0
+
+    def _turn(self, pulse: Pulse) -> bool:
+        """One turn of every queue; False when it cannot be seen."""
+        self._pump.move()
+        return pulse.beat()
 
     def close(self) -> None:
         """Close what was opened for reading the kernel's counters."""

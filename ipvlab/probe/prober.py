@@ -15,11 +15,14 @@ at all. What did arrive stands in any case.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
+from ipvlab.datapath.base import IdlePump, Pump
 from ipvlab.errors import NodeNotFound
 from ipvlab.lab.nodes import Node, WireTap
 from ipvlab.probe.asked import Asked, AskedBroadcast, AskedReach
@@ -39,7 +42,14 @@ from ipvlab.probe.tables import NeighbourRoom
 class Prober:
     """Answers questions about a live lab; ``nodes`` and ``taps`` may change between calls."""
 
-    def __init__(self, nodes: Mapping[str, Node], taps: Sequence[WireTap]) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        taps: Sequence[WireTap],
+        hold_pump: Callable[[], AbstractContextManager[Pump]] | None = None,
+    ) -> None:
+        """``hold_pump`` is the datapath's: while probes run, the lane moves what waits for ipvlab."""
+        self._hold_pump = hold_pump or (lambda: contextlib.nullcontext(IdlePump()))
         self._nodes = nodes
         self._taps = taps
         self._marker = Marker(os.urandom(4))
@@ -66,7 +76,7 @@ class Prober:
         path_taps = self.posts.open_path_taps(routers) if wants_path else []
         unready = await_addresses(self.posts) if any(_is_ipv6(one) for one in questions) else ""
         batch = Batch(next(self._numbers), asked, self.posts, self._marker, wires, path_taps)
-        with self._lane.pinned():
+        with self._hold_pump() as pump, self._lane.pinned(pump):
             evidence = batch.run(self._lane, self._room)
         evidence.unready = unready
         for tap in path_taps:

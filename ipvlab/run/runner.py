@@ -22,7 +22,6 @@ from ipvlab.run.ground import ProbedGround, open_ground
 from ipvlab.run.prepare import Prepared, prepare
 from ipvlab.run.results import Outcome, ScenarioResult, Seconds, Verdict
 from ipvlab.run.stages import Claimed, Line, Stage, forgives, is_same_line
-from ipvlab.spec.values import Mode
 
 #: Opens an empty lab: its name, and how a host's container is called in it.
 OpenLab = Callable[[str, Callable[[str, str], str]], ProbedGround]
@@ -73,7 +72,7 @@ def run_on(prepared: Prepared, open_lab: OpenLab, name: str, why: str) -> Scenar
         kernel=platform.release(),
         seconds=Seconds(**phases.seconds),
         verdicts=_explained(prepared, scenario_run.verdicts),
-        notes=(why, *prepared.warnings, *_deviations(prepared, name)),
+        notes=(why, *prepared.warnings),
     )
 
 
@@ -95,11 +94,6 @@ def _explained(prepared: Prepared, verdicts: Sequence[Verdict]) -> tuple[Verdict
     return tuple(
         dataclasses.replace(each, explanation=told[each.id]) if each.id in told else each for each in verdicts
     )
-
-
-def _deviations(prepared: Prepared, datapath: str) -> Iterator[str]:
-    if datapath == "bpf" and Mode.L3S in prepared.modes:
-        yield "on the bpf datapath l3s behaves as l3 in this version: the host's netfilter hooks see nothing"
 
 
 class _Phases:

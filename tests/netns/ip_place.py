@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
-from ipvlab.datapath.base import End, Link, PortFilter
+from ipvlab.datapath.base import End, Link, PortFilter, Pump
 from ipvlab.driver.ip_grammar import parse_ip
 from ipvlab.driver.port import CommandResult
 from ipvlab.errors import KernelRefusal
@@ -76,6 +77,11 @@ class Recorder:
 
     def follow(self) -> list[End]:
         return []
+
+    def expect_rules(self, host: Namespace) -> None: ...
+
+    def held_pump(self) -> AbstractContextManager[Pump]:
+        raise NotImplementedError
 
     def remove_endpoint(
         self,

@@ -191,3 +191,15 @@ def program(lab: LiveLab, name: str) -> int:
     """The fd of a loaded program of a lab on the bpf datapath."""
     datapath = lab.datapath
     return int(getattr(datapath, "_object").programs[name])  # noqa: B009 - mypy knows the port only
+
+
+def test_device_numbers_begin_again_when_the_last_endpoint_of_a_parent_has_gone() -> None:
+    with running_lab(two_hosts()) as lab:
+        first = add_container(lab, "h1", "a", "fd00::1/64").links["eth0"].addresses[-1]
+        second = add_container(lab, "h1", "b", "fd00::2/64").links["eth0"].addresses[-1]
+        lab.remove_container("h1", "b")
+        third = add_container(lab, "h1", "c", "fd00::3/64").links["eth0"].addresses[-1]
+        assert len({first, second, third}) == 3, "numbers go on while the parent has an endpoint"
+        lab.remove_container("h1", "a")
+        lab.remove_container("h1", "c")
+        assert add_container(lab, "h1", "d", "fd00::4/64").links["eth0"].addresses[-1] == first

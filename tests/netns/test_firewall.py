@@ -14,7 +14,7 @@ from ipvlab.datapath.base import Link
 from ipvlab.errors import KernelRefusal, LabError
 from ipvlab.lab import firewall
 from ipvlab.lab.nodes import Node
-from ipvlab.linux import messages
+from ipvlab.linux import messages, netfilter
 from ipvlab.linux.namespaces import Namespace
 from ipvlab.linux.netlink import attributes
 from ipvlab.spec.model import Firewall
@@ -142,7 +142,7 @@ def holds(sock: socket.socket, mark: bytes, reply: int | None = None) -> bool:
 
 
 @pytest.mark.parametrize("version", [4, 6])
-@pytest.mark.parametrize("hook", [None, *firewall.HOOKS])
+@pytest.mark.parametrize("hook", [None, *netfilter.HOOKS])
 def test_udp_dies_at_the_named_hook_and_nowhere_else(line: Line, hook: str | None, version: int) -> None:
     firewall.install(line.router.namespace, Firewall.model_validate({hook: "drop"} if hook else {}))
     arrives = {way: udp_arrives(*line.ends(way, version), version) for way in WAYS}
@@ -150,7 +150,7 @@ def test_udp_dies_at_the_named_hook_and_nowhere_else(line: Line, hook: str | Non
 
 
 @pytest.mark.parametrize("version", [4, 6])
-@pytest.mark.parametrize("hook", [None, *firewall.HOOKS])
+@pytest.mark.parametrize("hook", [None, *netfilter.HOOKS])
 def test_echo_dies_at_the_named_hook_on_its_way_there_or_back(
     line: Line, hook: str | None, version: int
 ) -> None:
@@ -162,7 +162,7 @@ def test_echo_dies_at_the_named_hook_on_its_way_there_or_back(
 
 
 def test_all_hooks_at_once_leave_tcp_arp_and_nd_alone(line: Line) -> None:
-    firewall.install(line.router.namespace, Firewall.model_validate(dict.fromkeys(firewall.HOOKS, "drop")))
+    firewall.install(line.router.namespace, Firewall.model_validate(dict.fromkeys(netfilter.HOOKS, "drop")))
     for version in (4, 6):
         for way in WAYS:
             fence(*line.ends(way, version), version)
@@ -181,7 +181,7 @@ def test_it_is_one_inet_table_named_ipvlab(make_node: NodeMaker) -> None:
     firewall.install(node.namespace, Firewall(input="drop", forward="drop"))
     firewall.install(node.namespace, Firewall(input="drop", forward="drop"))
     get_tables = struct.pack("=IHHII", 20, 10 << 8 | 1, 0x301, 1, 0) + b"\0\0\0\0"
-    with node.namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER) as sock:
+    with node.namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, netfilter.NETLINK_NETFILTER) as sock:
         sock.send(get_tables)
         answer = sock.recv(65535)
     names = []

@@ -66,6 +66,7 @@ def test_the_object_names_its_programs_and_the_licence_of_the_project() -> None:
         "parent_in",
         "switch_in",
         "switch_out",
+        "tap_in",
         "vlan_in",
         "vlan_out",
     }

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from ipvlab.datapath.base import End, Link, PortFilter
+from ipvlab.datapath.bpf.detour import Detours
 from ipvlab.datapath.bpf.ports import Endpoint, Port
-from ipvlab.datapath.bpf.program import LoadedObject, compiled_object
+from ipvlab.datapath.bpf.program import CompiledObject, LoadedObject, compiled_object
+from ipvlab.datapath.bpf.pump import Pump
 from ipvlab.datapath.bpf.tables import Tables
 from ipvlab.errors import KernelRefusal, PrivilegeMissing
 from ipvlab.linux import messages
+from ipvlab.linux.link_settings import LINK_WITH_IPV6, for_link
 from ipvlab.linux.namespaces import Namespace
 from ipvlab.rules.identifiers import endpoint_link_local
 from ipvlab.spec.values import Address, Flag, Interface, Mode
@@ -32,14 +36,15 @@ FIRST_INDEX = 101
 class BpfDatapath:
     """One lab's ipvlan: programs loaded once, maps shared by all hosts of the lab.
 
+    ``compiled`` stands in for the object that ships with ipvlab; tests pass broken ones.
     Raises :class:`PrivilegeMissing` or :class:`KernelUnfit` when made where it cannot work.
     """
 
     name = "bpf"
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: CompiledObject | None = None) -> None:
         try:
-            self._object = LoadedObject(compiled_object())
+            self._object = LoadedObject(compiled or compiled_object())
         except PermissionError as error:
             raise PrivilegeMissing(
                 f"the bpf datapath may not load its programs ({error.strerror})",
@@ -54,6 +59,7 @@ class BpfDatapath:
         self._carriers: dict[int, Port] = {}
         self._classified: set[int] = set()
         self._attached: set[tuple[int, str]] = set()
+        self._detours = Detours(self._tables, self.new_index, self._attach)
 
     def new_index(self) -> int:
         """An interface index that no other link of the lab has; programs tell links by it."""
@@ -118,7 +124,10 @@ class BpfDatapath:
         host.netlink.request(flags, f"set link {link.name} arp on multicast on")
 
     def remove_link(self, host: Namespace, link: Link) -> None:
-        """Delete a sub-interface or isolated parent, and what the programs know of it."""
+        """Delete a sub-interface or isolated parent; its endpoints go with it, wherever they are.
+
+        ipvlan_main.c: ipvlan_device_event, NETDEV_UNREGISTER (K-OBJ-025).
+        """
         host.netlink.request(messages.delete_link(link.index), f"delete link {link.name}")
         if link.kind == "vlan" and link.vlan is not None:
             below = self._tables.link_below(link.index)
@@ -126,8 +135,11 @@ class BpfDatapath:
                 self._tables.delete_vlan(below, link.vlan, link.index)
         port = self._ports.pop(link.index, None)
         if port is not None:
+            self._detours.release(port)
             for index in list(port.endpoints):
-                self._forget_endpoint(port, index)
+                endpoint = self._forget_endpoint(port, index)
+                message = messages.delete_link(endpoint.host_end)
+                host.netlink.request(message, f"delete an endpoint with {link.name}")
             self._tables.delete_port_of(link.index)
             self._tables.delete_port(port.number)
 
@@ -144,6 +156,7 @@ class BpfDatapath:
                     self._tables.set_local(port.number, address.ip)
         # Adding a slave sets the mode and flags of the whole port (ipvlan_main.c: ipvlan_link_new).
         port.set_mode(self._tables, mode, flag)
+        self._detours.prepare(port)
         return port
 
     def set_mode(self, host: Namespace, parent: Link, mode: Mode, flag: Flag | None) -> None:
@@ -152,11 +165,28 @@ class BpfDatapath:
         iproute2 always sends the flags along with a mode, so that ``mode l2``
         alone resets them (ip/iplink_ipvlan.c; K-MODE-003).
         """
-        self._ports[parent.index].set_mode(self._tables, mode, flag or Flag.BRIDGE)
+        port = self._ports[parent.index]
+        port.set_mode(self._tables, mode, flag or Flag.BRIDGE)
+        self._detours.prepare(port)
 
     def follow(self) -> list[End]:
-        """Let endpoints follow their parents' MAC, MTU and carrier; the links that came up by it."""
-        return [end for port in self._ports.values() for end in port.follow(self._tables)]
+        """Let endpoints follow their parents' MAC, MTU and carrier; the links that came up by it.
+
+        In l3 and l3s packets follow the host's netfilter: from now on they go
+        through its hooks if rules hang there, and around them if none do. Raises
+        :class:`KernelUnfit` where they should and cannot.
+        """
+        came_up = [end for port in self._ports.values() for end in port.follow(self._tables)]
+        self._detours.refresh(self._ports.values())
+        return came_up
+
+    def expect_rules(self, host: Namespace) -> None:
+        """Put the last chain of INPUT in place before a program can turn conntrack on."""
+        self._detours.expect_rules(self._host(host), host)
+
+    def held_pump(self) -> AbstractContextManager[Pump]:
+        """Keep packets on detours where they are, but for what the holder moves himself."""
+        return self._detours.pump.held()
 
     def add_endpoint(
         self,
@@ -208,7 +238,7 @@ class BpfDatapath:
         self._tables.set_slot(port.number, endpoint.slot, endpoint.host_end)
         port.state(self._tables)
         if any(address.version == 6 for address in addresses):
-            container.write_sysctls({f"ipv6/conf/{link.name}/disable_ipv6": "0"})
+            container.write_sysctls(for_link(link.name, LINK_WITH_IPV6))
             addresses = [*addresses, endpoint_link_local(link.mac, endpoint.device)]
         if port.has_carrier:
             self._set_up(host, endpoint.host_end, messages.IFF_NOARP)
@@ -268,6 +298,8 @@ class BpfDatapath:
         """
         port = self._ports[parent.index]
         endpoint = self._forget_endpoint(port, link.index)
+        if not port.endpoints:
+            self._detours.release(port)
         if not goes_with_container:
             host.netlink.request(messages.delete_link(endpoint.host_end), f"delete endpoint {link.name}")
 
@@ -280,6 +312,9 @@ class BpfDatapath:
         self._tables.delete_port_of(endpoint.host_end)
         port.slots[endpoint.slot] = None
         port.free.append(endpoint.slot)
+        if not port.endpoints:
+            # The last slave takes the port along, and with it the numbers (ipvlan_main.c: ipvlan_port_destroy).
+            port.next_device = 1
         return endpoint
 
     def learn_address(self, host: Namespace, link: Link, address: Interface) -> None:
@@ -320,4 +355,5 @@ class BpfDatapath:
 
     def close(self) -> None:
         """Release programs and maps; links die with their namespaces."""
+        self._detours.close(self._ports.values())
         self._object.close()

@@ -64,7 +64,15 @@ struct port {
 	u32 slots;  /* length of its row in the map of slots, holes included */
 	u8 mode, flag;
 	u8 mac[6];
+	u32 tap;    /* the link by which packets go through the host's netfilter */
+	u32 hooked; /* which packets do */
 };
+
+/* Bits of hooked: what leaves, and what arrives (l3s only), by family. */
+#define OUT4 1
+#define OUT6 2
+#define IN4 4
+#define IN6 8
 
 struct address4 {
 	u32 scope; /* a port or a host */
@@ -166,10 +174,11 @@ INLINE int is_same(const u16 *a, const u16 *b)
  * Which address of the frame decides (ipvlan_get_L3_hdr, ipvlan_addr_lookup):
  * the target of an ARP packet, the destination of an IP packet; for a
  * solicitation without a source (duplicate address detection) its target. With
- * by_source, the sender's side of the same: is this frame one of our own?
+ * by_source, the sender's side of the same: is this frame one of our own? Without
+ * by_target, the destination whatever the message is, as a route look-up reads it.
  */
-INLINE int key_of(struct __sk_buff *skb, struct ethernet *frame, int by_source, struct address4 *key4,
-		  struct address6 *key6)
+INLINE int key_of(struct __sk_buff *skb, struct ethernet *frame, int by_source, int by_target,
+		  struct address4 *key4, struct address6 *key6)
 {
 	void *end = (void *)(long)skb->data_end;
 
@@ -195,11 +204,11 @@ INLINE int key_of(struct __sk_buff *skb, struct ethernet *frame, int by_source, 
 	}
 	if (frame->type == ETH_IPV6) {
 		struct ipv6 *packet = (void *)(frame + 1);
-		if ((void *)(packet + 1) > end)
+		if ((void *)(packet + 1) > end || *(u8 *)packet >> 4 != 6)
 			return 0;
 		u32 *address = by_source ? packet->from : packet->to;
-		if (packet->next_header == ICMPV6 && !(packet->from[0] | packet->from[1] | packet->from[2] |
-						       packet->from[3])) {
+		if (packet->next_header == ICMPV6 && by_target &&
+		    !(packet->from[0] | packet->from[1] | packet->from[2] | packet->from[3])) {
 			struct solicitation *message = (void *)(packet + 1);
 			if ((void *)(message + 1) > end || message->type != NEIGHBOUR_SOLICITATION)
 				return 0;
@@ -220,7 +229,7 @@ INLINE u32 owner(struct __sk_buff *skb, struct ethernet *frame, u32 port, int by
 	struct address4 key4 = {.scope = port};
 	struct address6 key6 = {.scope = port};
 	u32 *found = 0;
-	int version = key_of(skb, frame, by_source, &key4, &key6);
+	int version = key_of(skb, frame, by_source, 1, &key4, &key6);
 
 	if (version == 4)
 		found = map_lookup(&owners4, &key4);
@@ -234,7 +243,7 @@ INLINE int is_local(struct __sk_buff *skb, struct ethernet *frame, u32 port, u32
 {
 	struct address4 key4 = {.scope = port};
 	struct address6 key6 = {.scope = host};
-	int version = key_of(skb, frame, 0, &key4, &key6);
+	int version = key_of(skb, frame, 0, 0, &key4, &key6);
 
 	/* IPv4 looks among the parent's addresses only, IPv6 among all of the host's. */
 	if (version == 4)
@@ -321,6 +330,9 @@ INLINE int transmit_l3(struct __sk_buff *skb, struct ethernet *frame, u32 number
 	}
 	if (is_group(frame) || (frame->type != ETH_IPV4 && frame->type != ETH_IPV6))
 		return DROP;
+	/* Netfilter has work to do in the host: ipvlab sends the packet on as the host's own. */
+	if (port->hooked & (frame->type == ETH_IPV4 ? OUT4 : OUT6))
+		return redirect(port->tap, 0);
 	if (is_local(skb, frame, number, port->host))
 		return redirect(port->parent, BPF_F_INGRESS);
 	/* The same route lookup as ipvlan_process_v4_outbound: bound to the parent, TTL untouched. */
@@ -363,8 +375,24 @@ SEC("tc/parent_in") int parent_in(struct __sk_buff *skb)
 	/* In l3s the handler takes nothing: MAC, ARP and ND of the group kind are the parent's matter. */
 	if (port->mode == L3S && frame->type == ETH_ARP)
 		return PASS;
+	if (port->mode == L3S && port->hooked & (frame->type == ETH_IPV4 ? IN4 : frame->type == ETH_IPV6 ? IN6 : 0))
+		return PASS;
 	u32 host_end = owner(skb, frame, *number, 0);
 	return host_end ? deliver(skb, host_end) : PASS;
+}
+
+/* What has passed the host's PREROUTING and INPUT: the ingress of a port's tap (ipvlan_nf_input). */
+SEC("tc/tap_in") int tap_in(struct __sk_buff *skb)
+{
+	u32 index = skb->ifindex;
+	u32 *number = map_lookup(&port_of, &index);
+	struct ethernet *frame = headers(skb);
+	u32 host_end = number && frame ? owner(skb, frame, *number, 0) : 0;
+
+	if (!host_end)
+		return DROP;
+	change_type(skb, PACKET_HOST);
+	return redirect_peer(host_end, 0);
 }
 
 /* Tagged frames on the ingress of a link that carries sub-interfaces. */
@@ -411,9 +439,13 @@ SEC("tc/switch_in") int switch_in(struct __sk_buff *skb)
 	if (frame->to[0] == HTONS(0x0180) && frame->to[1] == HTONS(0xc200) && (frame->to[2] & HTONS(0xfff0)) == 0)
 		return DROP;
 	u32 vlan = skb->vlan_present ? skb->vlan_tci & 0xfff : 0;
+	/* To take a tag off brings up the one below it (skb_vlan_pop), and the frame would be of that VLAN. */
+	u32 is_nested = frame->type == ETH_VLAN;
 	if (vlan) {
 		if (filter && filter->is_filtered && !is_member(filter, vlan))
 			return DROP;
+		if (is_nested)
+			return PASS;
 		if (vlan == 1 && vlan_pop(skb))
 			return DROP;
 		return PASS;
@@ -425,6 +457,8 @@ SEC("tc/switch_in") int switch_in(struct __sk_buff *skb)
 	if (!filter->untagged)
 		return DROP;
 	if (filter->untagged != 1 && vlan_push(skb, ETH_VLAN, filter->untagged))
+		return DROP;
+	if (is_nested && filter->untagged == 1 && vlan_push(skb, ETH_VLAN, 1))
 		return DROP;
 	return PASS;
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from ipvlab.datapath.base import End, Link
+from ipvlab.datapath.bpf.detour import Detour
 from ipvlab.datapath.bpf.tables import Tables
 from ipvlab.linux import messages
 from ipvlab.linux.link_state import LinkState
@@ -50,6 +51,8 @@ class Port:
     mtu: int
     has_carrier: bool = True
     next_device: int = 1
+    #: The tap to the host's netfilter and what goes through it; None while no rule hangs there.
+    detour: Detour | None = None
     #: Host ends by place in the fan-out; None is a hole.
     slots: list[int | None] = dataclasses.field(default_factory=list)
     free: list[int] = dataclasses.field(default_factory=list)
@@ -65,6 +68,7 @@ class Port:
             self.mode,
             self.flag,
             self.mac,
+            self.detour.bits if self.detour is not None else (0, 0),
         )
 
     def set_mode(self, tables: Tables, mode: Mode, flag: Flag) -> None:

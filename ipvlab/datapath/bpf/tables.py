@@ -10,7 +10,7 @@ from ipvlab.spec.values import Address, Flag, Mode
 
 _U32 = struct.Struct("=I")
 _PAIR = struct.Struct("=II")
-_PORT = struct.Struct("=IIIBB6s")
+_PORT = struct.Struct("=IIIBB6sII")
 
 MODES = {Mode.L2: 0, Mode.L3: 1, Mode.L3S: 2}
 FLAGS = {Flag.BRIDGE: 0, Flag.PRIVATE: 1, Flag.VEPA: 2}
@@ -24,10 +24,21 @@ class Tables:
         self._maps = loaded.maps
 
     def set_port(
-        self, number: int, parent: int, host: int, slots: int, mode: Mode, flag: Flag, mac: bytes
+        self,
+        number: int,
+        parent: int,
+        host: int,
+        slots: int,
+        mode: Mode,
+        flag: Flag,
+        mac: bytes,
+        hooked: tuple[int, int],
     ) -> None:
-        """State a port; one write, so a change of mode is atomic for all its endpoints."""
-        value = _PORT.pack(parent, host, slots, MODES[mode], FLAGS[flag], mac)
+        """State a port; one write, so a change of mode is atomic for all its endpoints.
+
+        ``hooked`` is the index of its tap, and which packets go through it (bits of ``ipvlan.c``).
+        """
+        value = _PORT.pack(parent, host, slots, MODES[mode], FLAGS[flag], mac, *hooked)
         self._maps["ports"].set(_U32.pack(number), value)
 
     def delete_port(self, number: int) -> None:
