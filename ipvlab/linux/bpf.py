@@ -7,6 +7,7 @@ Neither BTF nor CO-RE is used, so that a machine needs nothing but its kernel
 from __future__ import annotations
 
 import ctypes
+import errno as errno_numbers
 import os
 import platform
 import resource
@@ -124,9 +125,10 @@ def load_program(name: str, instructions: bytes, license_text: str) -> int:
 
     try:
         return _bpf(PROG_LOAD, attributes(None))
-    except PermissionError:
-        raise
-    except OSError:
+    except OSError as refusal:
+        # The verifier refuses with EACCES, a missing privilege is EPERM (kernel/bpf/syscall.c).
+        if refusal.errno == errno_numbers.EPERM:
+            raise
         # Ask again with a log: writing it makes every load slower, so only on failure.
         log = ctypes.create_string_buffer(1 << 20)
         try:

@@ -195,14 +195,13 @@ class World:
         """One endpoint gets a frame, as far as its stack would look at it.
 
         Deviations: a frame with a foreign MAC is dropped where Linux still shows it to taps of the
-        endpoint; one to a group counts as sent to the endpoint itself (bpf_redirect_peer makes it
-        so by itself from Linux 6.16 on).
+        endpoint; from Linux 6.16 on bpf_redirect_peer makes one to a group count as sent to the
+        endpoint itself (skb_scrub_packet).
         """
         whose = packet_type(frame, PORT_MAC)
         if whose is PacketType.OTHERHOST:
             return Outcome(Verdict.DROP)
-        retyped = () if whose is PacketType.HOST else (Call(What.SET_TYPE, HOST_TYPE),)
-        return Outcome(Verdict.REDIRECT, (*retyped, Call(What.TO_PEER, self.host_end(owner, port))))
+        return Outcome(Verdict.REDIRECT, (Call(What.TO_PEER, self.host_end(owner, port)),))
 
     def _expect_routed(self, frame: Frame) -> Outcome:
         """The host routes a packet of the endpoint: the kernel's own look-up, bound to the parent."""

@@ -259,8 +259,6 @@ INLINE int deliver(struct __sk_buff *skb, u32 host_end)
 	/* ipvlan re-injects a frame with a foreign MAC as OTHERHOST, and the stack drops it. */
 	if (skb->pkt_type == PACKET_OTHERHOST)
 		return DROP;
-	if (skb->pkt_type != PACKET_HOST)
-		change_type(skb, PACKET_HOST);
 	return redirect_peer(host_end, 0);
 }
 
