@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DATAPATHS = ("kernel", "bpf", "sim")
 NOT_BUILT = "not built yet"
 #: Those that users get. The last step of `sim` is to stand here: all the rest of it is in place.
-BUILT = ("kernel", "bpf")
+BUILT = ("kernel", "bpf", "sim")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
