@@ -142,10 +142,22 @@ def base_image(kernel: Kernel, busybox: str, cache: Path) -> bytes:
     return image
 
 
-def job_image(command: Sequence[str], folder: Path, environment: Mapping[str, str], end: bytes) -> bytes:
-    """The archive of one job: a script that becomes the command, and the mark that ends a stream."""
+def job_image(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    end: bytes,
+    reached: Iterable[Path] = (),
+) -> bytes:
+    """The archive of one job: a script that becomes the command, and the mark that ends a stream.
+
+    Every user of the guest may pass through the folders above those in ``reached``;
+    the machine's own are as they were.
+    """
     settings = [f"{name}={value}" for name, value in environment.items()]
     # By its path: a static busybox runs its own applets in place of the programs of the root.
     words = shlex.join(["/usr/bin/env", "-i", *settings, *command])
-    script = f"cd {shlex.quote(str(folder))} || exit 125\nexec {words}\n"
+    above = sorted({str(parent) for path in reached for parent in path.parents if parent != parent.parent})
+    opening = shlex.join(["/run/vm/busybox", "chmod", "o+x", *above]) if above else ":"
+    script = f"cd {shlex.quote(str(folder))} || exit 125\n{opening}\nexec {words}\n"
     return archive([("job.sh", _TEXT, script.encode()), ("end", _TEXT, end)])

@@ -16,10 +16,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Self
 
-from ci.guest.needs import Kernel, Programs, VmUnfitError
+from ci.guest.needs import Kernel, Programs
 
 PR_SET_PDEATHSIG = 1
 #: How long a boot may take before it counts as stuck, in seconds; 5 are usual, 11 under load.
@@ -36,15 +36,25 @@ class StuckBootError(Exception):
     """A guest ended or was given up before its first sign of life; another attempt is fair."""
 
 
+class GuestLostError(Exception):
+    """A guest could be had here, and failed: it did not boot, or ended under its command."""
+
+
 class TimeIsUpError(Exception):
     """The command ran longer than it was allowed to."""
+
+
+def usual_memory() -> str:
+    """Half of this machine's memory, from 1 to 4 GiB; what a command writes is kept there too."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    return f"{max(1024, min(4096, total // 2))}M"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a guest is run."""
 
-    memory: str = "2G"
+    memory: str = field(default_factory=usual_memory)
     has_kvm: bool = False
     #: Seconds for boot and command together.
     timeout: float = 1800.0
@@ -207,7 +217,7 @@ class Guest:
 
         Raises :class:`StuckBootError` when the guest never lived,
         :class:`TimeIsUpError` when the command took too long, and
-        :class:`VmUnfitError` when the guest died under it.
+        :class:`GuestLostError` when the guest died under it.
         """
         streams = {"out": MarkedStream(mark, _writer(out)), "err": MarkedStream(mark, _writer(err))}
         words = bytearray()
@@ -229,7 +239,7 @@ class Guest:
                     name = str(key.data)
                     piece = self._ours[name].recv(1 << 16)
                     if not piece:
-                        error = VmUnfitError if is_alive else StuckBootError
+                        error = GuestLostError if is_alive else StuckBootError
                         raise error(self._last_words("the guest ended by itself"))
                     if name == "rc":
                         words += piece

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+#: How a datapath works for a user without privileges.
+ENTERED = "ipvlab run enters a user namespace by itself, where it works"
+
 
 @click.command("doctor")
 def command() -> int:
@@ -14,11 +17,15 @@ def command() -> int:
     from ipvlab.errors import EnvironmentUnfit
     from ipvlab.run.doctor import DATAPATHS, choose_name, examine
 
-    for datapath in DATAPATHS:
-        fitness = examine(datapath)
-        click.echo(f"{datapath:<7} {'yes' if fitness.works else 'no':<4} {fitness.why}")
+    found = [examine(datapath) for datapath in DATAPATHS]
+    for fitness in found:
+        why = f"{ENTERED}; {fitness.why}" if fitness.is_entered else fitness.why
+        click.echo(f"{fitness.datapath:<7} {'yes' if fitness.works or fitness.is_entered else 'no':<4} {why}")
         if fitness.fix:
             click.echo(f"{'':12} fix: {fitness.fix}")
+    if found[0].is_entered:
+        click.echo(f"auto    takes {found[0].datapath}")
+        return 0
     try:
         name, _ = choose_name("auto")
     except EnvironmentUnfit:

@@ -37,6 +37,7 @@ def command(
     from ipvlab.report.json_report import format_json, write_text_whole
     from ipvlab.report.terminal import TerminalReport
     from ipvlab.run.batch import exit_code, find_scenarios, prepare_all, run_all, select
+    from ipvlab.run.doctor import enter_own_namespaces
 
     if json_file not in (None, "-"):
         _check_writable(Path(json_file))
@@ -44,6 +45,7 @@ def command(
         prepared = select(prepare_all(find_scenarios([Path(path) for path in paths])), expression)
     except ValueError as error:
         raise click.UsageError(f"-k {expression!r}: {error}") from error
+    enter_own_namespaces(datapath)
     stream: IO[str] = sys.stderr if json_file == "-" else sys.stdout
     report = TerminalReport(stream, is_verbose=verbose)
     results = []

@@ -7,11 +7,9 @@ so user, mount, uts, network and pid namespaces are made together.
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import signal
 from pathlib import Path
-from types import FrameType
 
 from ipvlab.errors import PrivilegeMissing
 from ipvlab.linux.namespaces import (
@@ -39,7 +37,22 @@ _FORBIDDING = (
     ("user/max_user_namespaces", "10000"),  # everybody; 0 on some hardened machines
 )
 
+#: What a lab needs: mounts and namespaces, and links (linux/capability.h).
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
+#: Signals that ask for an end.
+_ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def lacks_privileges() -> bool:
+    """Whether this process could not make a lab as it is, by its capabilities (proc(5): CapEff)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "CapEff":
+            held = int(value, 16)
+            return not (held >> CAP_NET_ADMIN & 1 and held >> CAP_SYS_ADMIN & 1)
+    return os.geteuid() != 0
 
 
 def enter_user_namespace() -> None:
@@ -96,31 +109,35 @@ def _refusal(error: OSError) -> PrivilegeMissing:
 def _continue_in_child() -> None:
     """Fork; the child goes on, and the parent stays until it has ended."""
     parent = os.getpid()
+    # Blocked before the fork, so that none is lost. A blocked signal stays pending even for process 1
+    # of a pid namespace, which drops those without a handler (kernel/signal.c: sig_ignored).
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDS, signal.SIGCHLD))
     child = os.fork()
     if child == 0:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         # The parent of process 1 is outside of its pid namespace and looks like 0.
         if os.getppid() not in (0, parent):
             os._exit(1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        os.kill(child, number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, pass_on)
-    _end_with(child)
+    while True:
+        heard = signal.sigwaitinfo((*_ENDS, signal.SIGCHLD))
+        if heard.si_signo == signal.SIGCHLD:
+            _end_with(child)
+        # A key goes to the whole foreground group, so the child has heard it: from the kernel (sigaction(2)).
+        elif heard.si_code <= 0:
+            os.kill(child, heard.si_signo)
 
 
 def _end_with(child: int) -> None:
-    """Reap whatever ends until the child does, then end as it did."""
+    """Reap what has ended; where the child has, end as it did."""
     while True:
         try:
-            ended, status = os.wait()
-        except OSError as error:
-            if error.errno != errno.ECHILD:
-                raise
+            ended, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
             os._exit(1)
+        if ended == 0:
+            return
         if ended == child:
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else 128 - code)

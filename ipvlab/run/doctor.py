@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import os
 import socket
@@ -37,6 +38,8 @@ class Fitness:
     fix: str = ""
     #: What choosing it would raise; None where it works.
     error: EnvironmentUnfit | None = None
+    #: Whether ``ipvlab run`` makes it work all the same, see :func:`enter_own_namespaces`.
+    is_entered: bool = False
 
 
 def examine(datapath: str) -> Fitness:
@@ -51,7 +54,8 @@ def examine(datapath: str) -> Fitness:
     try:
         _try_kernel() if datapath == "kernel" else _try_bpf()
     except PrivilegeMissing as missing:
-        return Fitness(datapath, False, missing.what, _fix_for_user(datapath), missing)
+        is_entered = datapath == "kernel" and _can_enter()
+        return Fitness(datapath, False, missing.what, _fix_for_user(is_entered), missing, is_entered)
     except EnvironmentUnfit as unfit:
         return Fitness(datapath, False, unfit.what, unfit.hint, unfit)
     except OSError as refusal:
@@ -98,14 +102,33 @@ def choose_datapath(wanted: str = "auto") -> tuple[Datapath, str]:
     return BpfDatapath(), why
 
 
-def _fix_for_user(datapath: str) -> str:
+def enter_own_namespaces(wanted: str) -> None:
+    """Make an ordinary user root of namespaces of its own, if real ipvlan is wanted and works there.
+
+    Only a program that runs labs and nothing else may call it, before it starts
+    a thread: what follows happens in a child, see
+    :func:`ipvlab.linux.rootless.enter_user_namespace`.
+    """
+    if wanted not in ("auto", "kernel") or not hasattr(os, "uname") or os.uname().sysname != "Linux":
+        return
+    from ipvlab.linux.rootless import enter_user_namespace, lacks_privileges
+
+    if lacks_privileges() and _can_enter():
+        enter_user_namespace()
+
+
+def _can_enter() -> bool:
+    from ipvlab.datapath.kernel.fitness import is_fit_without_root
+
+    return is_fit_without_root()
+
+
+def _fix_for_user(is_entered: bool) -> str:
     """What a user without privileges can do: be root, or for real links root of namespaces of their own."""
-    if datapath == "kernel":
-        from ipvlab.datapath.kernel.fitness import is_fit_without_root
+    if is_entered:
         from ipvlab.linux.rootless import SHELL_COMMAND
 
-        if is_fit_without_root():
-            return f"{SHELL_COMMAND} ipvlab run PATH"
+        return f"none is needed for ipvlab run; for other programs: {SHELL_COMMAND} PROGRAM"
     return "sudo ipvlab run PATH"
 
 
@@ -145,6 +168,12 @@ def _try_bpf() -> None:
                 hint="run as root, for example: sudo ipvlab run …",
             ) from error
         except KernelRefusal as error:
+            if error.errno == errno.EPERM:
+                # Programs and their maps need privileges on the machine; root of a user namespace has none.
+                raise PrivilegeMissing(
+                    f"this user may not load BPF programs ({error.what})",
+                    hint="run as root, for example: sudo ipvlab run …",
+                ) from error
             raise KernelUnfit(
                 error.what, hint="bpf needs Linux 5.10 or later with CONFIG_BPF_SYSCALL"
             ) from error

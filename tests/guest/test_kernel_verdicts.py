@@ -9,21 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ipvlab import Lab, run
+from ipvlab import Lab
+from tests.guest.verdicts import PROJECT, SCENARIOS, comparable, observed
 
-PROJECT = Path(__file__).parents[2]
-SCENARIOS = sorted((PROJECT / "scenarios").glob("*.ipvlab.yaml"))
 ROOTLESS = (
     "import sys; from ipvlab.linux.rootless import enter_user_namespace; enter_user_namespace()\n"
     "from ipvlab.cli import main; sys.argv[0] = 'ipvlab'; sys.exit(main())\n"
 )
-
-
-def observed(path: Path, datapath: str) -> dict[str, str]:
-    """Each verdict of a scenario, with what was observed; reasons and proofs may differ."""
-    result = json.loads(run(path, datapath).to_json())
-    assert result["datapath"] == datapath
-    return {each["id"]: json.dumps([each["verdict"], each["observed"]]) for each in result["verdicts"]}
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name.split(".")[0])
@@ -72,8 +64,7 @@ def test_a_lab_runs_in_a_user_namespace_with_the_same_verdicts() -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     [result] = result if isinstance(result, list) else [result]
-    found = {each["id"]: json.dumps([each["verdict"], each["observed"]]) for each in result["verdicts"]}
-    assert found == observed(path, "kernel")
+    assert comparable(result) == observed(path, "kernel")
 
 
 def test_the_status_of_a_lab_in_a_user_namespace_is_the_commands_own() -> None:

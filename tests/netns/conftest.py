@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,12 +13,25 @@ from ipvlab.linux import messages
 from ipvlab.linux.namespaces import THREAD, Namespace
 from ipvlab.linux.netlink import Netlink
 from ipvlab.spec.values import Interface, NodeKind
+from tests.netns import topology
 
 NodeMaker = Callable[..., Node]
 WireMaker = Callable[[Node, Node], tuple[Link, Link]]
 
 #: No link-local addresses of their own, so that nothing waits for DAD.
 SETTINGS = {"ipv6/conf/default/addr_gen_mode": "1", "ipv6/conf/default/accept_ra": "0"}
+
+
+#: What ipvlan does is asked of the kernel's own as well, in the guest that has it (docs/vm.md).
+DATAPATHS = ("bpf", "kernel") if "IPVLAB_GUEST" in os.environ else ("bpf",)
+
+
+@pytest.fixture(params=DATAPATHS)
+def each_datapath(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Labs of ``topology`` and ``hooked`` are of each datapath in turn; its name."""
+    name = str(request.param)
+    monkeypatch.setattr(topology, "chosen", name)
+    return name
 
 
 @pytest.fixture

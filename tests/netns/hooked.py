@@ -10,7 +10,6 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from ipvlab.datapath.bpf.datapath import BpfDatapath
 from ipvlab.lab.live import LiveLab
 from ipvlab.lab.nodes import Node
 from ipvlab.linux import netfilter
@@ -22,7 +21,7 @@ from ipvlab.probe.questions import ReachObservation, ReachQuestion
 from ipvlab.run.live import LiveGround
 from ipvlab.spec.model import HostSpec, Wire
 from ipvlab.spec.values import Mode
-from tests.netns.topology import add_container, running_lab, two_hosts
+from tests.netns.topology import add_container, make_datapath, running_lab, two_hosts
 
 PROBE, FENCE = 4711, 4712
 ADDRESSES = {
@@ -82,7 +81,7 @@ def add_endpoints(lab: LiveLab, mode: Mode, parent: str = "eth0") -> None:
 @contextlib.contextmanager
 def ground_of(mode: Mode | None) -> Iterator[LiveGround]:
     """A lab that can run programs; without endpoints if there is no mode."""
-    ground = LiveGround("test", BpfDatapath(), lambda _, container: container)
+    ground = LiveGround("test", make_datapath(), lambda _, container: container)
     with on_one_cpu(), contextlib.closing(ground):
         hosts = {name: HostSpec.model_validate(spec) for name, spec in routed_hosts().items()}
         ground.add_topology({"lan": Wire()}, hosts, {})

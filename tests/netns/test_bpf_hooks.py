@@ -39,7 +39,7 @@ from tests.netns.hooked import (
     routed_lab,
 )
 from tests.netns.test_bpf_tcp import transfer
-from tests.netns.topology import add_container, running_lab, two_hosts
+from tests.netns.topology import add_container, on_each_datapath, running_lab, two_hosts
 
 #: linux/in.h; the socket module has it from Python 3.14 only.
 IP_RECVTTL = 12
@@ -55,6 +55,7 @@ FLOWS = {
 CASES = [(mode, *flow) for mode, flows in FLOWS.items() for flow in flows]
 
 
+@on_each_datapath
 @pytest.mark.parametrize("parent", ["eth0", "eth0.20"])
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize(("mode", "source", "target"), CASES)
@@ -69,6 +70,7 @@ def test_a_packet_is_counted_once_at_just_the_hooks_that_ipvlan_leads_it_through
         assert counts(lab) == {hook: int(hook in crossed) for hook in HOOKS}
 
 
+@on_each_datapath
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("mode", FLOWS)
@@ -129,6 +131,7 @@ def test_nothing_of_a_detour_is_left_in_the_host_when_the_last_endpoint_goes(mod
         assert left == (4, "input")
 
 
+@on_each_datapath
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("mode", FLOWS)
@@ -142,6 +145,7 @@ def test_the_prober_proves_what_gets_through_and_what_does_not(mode: Mode, hook:
         assert reaches(lab, "a", "b", version)
 
 
+@on_each_datapath
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("mode", FLOWS)
 def test_tcp_of_full_size_crosses_the_detour_both_ways(mode: Mode, version: int) -> None:
@@ -154,6 +158,7 @@ def test_tcp_of_full_size_crosses_the_detour_both_ways(mode: Mode, version: int)
             assert sent == arrived
 
 
+@on_each_datapath
 @pytest.mark.parametrize("size", [1472, 1473, 9000])
 @pytest.mark.parametrize("mode", FLOWS)
 def test_datagrams_in_one_piece_and_in_fragments_cross_the_detour(mode: Mode, size: int) -> None:
@@ -166,6 +171,7 @@ def test_datagrams_in_one_piece_and_in_fragments_cross_the_detour(mode: Mode, si
                 assert ear.recv(65535) == body
 
 
+@on_each_datapath
 @pytest.mark.parametrize("mode", FLOWS)
 @pytest.mark.parametrize("ttl", [1, 64, 255])
 def test_the_detour_leaves_the_ttl_alone_both_ways(mode: Mode, ttl: int) -> None:
@@ -180,6 +186,7 @@ def test_the_detour_leaves_the_ttl_alone_both_ways(mode: Mode, ttl: int) -> None
                 assert int.from_bytes(seen, sys.byteorder) == ttl
 
 
+@on_each_datapath
 def test_an_endpoint_and_a_mode_of_later_are_led_through_the_hooks_as_well() -> None:
     with routed_lab(Mode.L3) as lab:
         add_rule(lab, "input", DROP)
@@ -226,6 +233,7 @@ def test_a_table_of_the_old_iptables_counts_for_all_hooks() -> None:
         assert netfilter.read_hooks(namespace) == (set() if refusal else {(4, hook) for hook in HOOKS})
 
 
+@on_each_datapath
 @pytest.mark.parametrize("has_rule", [False, True])
 @pytest.mark.parametrize("mode", FLOWS)
 def test_the_host_answers_no_arp_for_its_endpoints_though_they_are_local_to_the_detour(

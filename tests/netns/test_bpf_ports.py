@@ -13,7 +13,7 @@ from ipvlab.lab.live import LiveLab
 from ipvlab.lab.nodes import Node
 from ipvlab.linux import bpf
 from ipvlab.spec.values import Mode
-from tests.netns.topology import add_container, no_commands, running_lab, two_hosts
+from tests.netns.topology import add_container, no_commands, on_each_datapath, running_lab, two_hosts
 
 PORT = 5001
 #: linux/in.h; the socket module has it from Python 3.14 only.
@@ -50,6 +50,7 @@ def link_names(node: Node) -> set[str]:
     return node.namespace.call(lambda: {name for _, name in socket.if_nameindex()})
 
 
+@on_each_datapath
 def test_a_broadcast_reaches_each_of_a_hundred_siblings_exactly_once() -> None:
     """More endpoints than one batch of the fan-out: the programs call themselves again."""
     with running_lab(two_hosts()) as lab:
@@ -76,6 +77,7 @@ def test_a_slot_that_was_freed_is_used_again_and_hears_once() -> None:
             assert copies(listener) == 1
 
 
+@on_each_datapath
 def test_an_address_of_a_sibling_is_refused_and_nothing_is_left_of_the_endpoint() -> None:
     with running_lab(two_hosts()) as lab:
         add_container(lab, "h1", "a", "10.0.0.1/24")
@@ -87,6 +89,7 @@ def test_an_address_of_a_sibling_is_refused_and_nothing_is_left_of_the_endpoint(
         assert "eth0" not in link_names(lab.nodes["b"])
 
 
+@on_each_datapath
 def test_the_address_of_a_removed_container_can_be_given_again() -> None:
     with running_lab(two_hosts()) as lab:
         add_container(lab, "h1", "a", "10.0.0.1/24", "fd00::1/64")
@@ -94,6 +97,7 @@ def test_the_address_of_a_removed_container_can_be_given_again() -> None:
         assert add_container(lab, "h1", "b", "10.0.0.1/24", "fd00::1/64").links["eth0"].is_up
 
 
+@on_each_datapath
 def test_endpoints_of_one_parent_have_link_locals_that_carry_their_device_number() -> None:
     interfaces = {"eth0": {"wire": "lan", "mac": "02:00:00:00:00:fe"}}
     with running_lab({**two_hosts(), "h1": {"interfaces": interfaces}}) as lab:
@@ -105,6 +109,7 @@ def test_endpoints_of_one_parent_have_link_locals_that_carry_their_device_number
         ]
 
 
+@on_each_datapath
 def test_a_vlan_that_a_link_has_already_is_refused() -> None:
     with running_lab(two_hosts()) as lab:
         port = lab.host_port("h1", no_commands)
@@ -116,6 +121,7 @@ def test_a_vlan_that_a_link_has_already_is_refused() -> None:
         assert {"other"} == link_names(lab.nodes["h1"]) - {"lo", "eth0"}
 
 
+@on_each_datapath
 def test_a_sub_interface_of_a_link_that_is_down_is_refused_and_not_left_behind() -> None:
     with running_lab(two_hosts()) as lab:
         lab.nodes["h1"].links["eth0"].is_up = False
@@ -124,6 +130,7 @@ def test_a_sub_interface_of_a_link_that_is_down_is_refused_and_not_left_behind()
         assert "eth0.20" not in link_names(lab.nodes["h1"])
 
 
+@on_each_datapath
 def test_a_frame_with_a_tag_that_no_sub_interface_takes_reaches_nobody() -> None:
     with running_lab(two_hosts()) as lab:
         a = add_container(lab, "h1", "a", "10.0.0.1/24")
@@ -151,6 +158,7 @@ def udp(source: str, target: str) -> bytes:
     return b"\x08\0" + head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:] + body
 
 
+@on_each_datapath
 def test_l3_sends_a_ttl_of_one_on_untouched() -> None:
     hosts = two_hosts()
     hosts["h2"]["routes"] = [{"to": "10.1.0.0/24", "via": "192.168.1.250"}]
@@ -193,6 +201,7 @@ def program(lab: LiveLab, name: str) -> int:
     return int(getattr(datapath, "_object").programs[name])  # noqa: B009 - mypy knows the port only
 
 
+@on_each_datapath
 def test_device_numbers_begin_again_when_the_last_endpoint_of_a_parent_has_gone() -> None:
     with running_lab(two_hosts()) as lab:
         first = add_container(lab, "h1", "a", "fd00::1/64").links["eth0"].addresses[-1]

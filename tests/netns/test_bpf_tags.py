@@ -18,7 +18,9 @@ from ipvlab.lab.live import LiveLab
 from ipvlab.lab.nodes import Node
 from ipvlab.rules.packets import BROADCAST_MAC, Frame, OtherPayload
 from ipvlab.rules.switching import SwitchPort, forward
-from tests.netns.topology import running_lab
+from tests.netns.topology import on_each_datapath, running_lab
+
+pytestmark = on_each_datapath
 
 #: linux/if_packet.h, linux/if_ether.h
 SOL_PACKET, PACKET_AUXDATA, PACKET_OUTGOING, TP_STATUS_VLAN_VALID = 263, 8, 4, 1 << 4
@@ -33,9 +35,11 @@ PORTS: dict[str, dict[str, object]] = {
     "h4": {"access": 20, "hairpin": True},
     "h5": {"trunk": [1, 20]},
     "h6": {"trunk": [20], "native": 1},
+    "h7": {},
 }
 #: VLAN 20 is every port's; as whom a fence must be sent to be of it.
-COMMON, FENCE_TAGS = 20, {"h1": (20,), "h2": (), "h3": (20,), "h4": (), "h5": (20,), "h6": (20,)}
+COMMON = 20
+FENCE_TAGS = {name: () if "access" in words else (COMMON,) for name, words in PORTS.items()}
 TAGS: list[tuple[int, ...]] = [
     (),
     (0,),

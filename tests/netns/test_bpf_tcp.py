@@ -10,7 +10,9 @@ import pytest
 
 from ipvlab.lab.nodes import Node
 from ipvlab.spec.values import Mode
-from tests.netns.topology import add_container, running_lab, two_hosts
+from tests.netns.topology import add_container, on_each_datapath, running_lab, two_hosts
+
+pytestmark = on_each_datapath
 
 SIZE = 3_000_000
 

@@ -58,7 +58,7 @@ def test_the_json_of_one_scenario_is_an_object_in_the_form_of_the_contract(tmp_p
     path = write(
         tmp_path, "expect: [{blocked: {from: a1, to: h1}}, {broadcast: {from: a1, heard_by: [a2, h2]}}]"
     )
-    result = ipvlab("run", path, "--json", "-")
+    result = ipvlab("run", path, "--datapath", "bpf", "--json", "-")
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     assert set(document) == {"ipvlab", "scenario", "datapath", "kernel", "seconds", "verdicts", "summary"}

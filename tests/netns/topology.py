@@ -6,12 +6,29 @@ import contextlib
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
+import pytest
+
+from ipvlab.datapath.base import Datapath
 from ipvlab.datapath.bpf.datapath import BpfDatapath
 from ipvlab.driver.port import CommandResult, EndpointPlan, RoutePlan
 from ipvlab.lab.live import LiveLab
 from ipvlab.lab.nodes import Node
 from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 from ipvlab.spec.values import Flag, Mode
+
+#: Marks a test of what ipvlan does, whoever does it: no test of how a datapath does it.
+on_each_datapath = pytest.mark.usefixtures("each_datapath")
+#: What carries the packets of these labs; the fixture ``each_datapath`` sets it.
+chosen = "bpf"
+
+
+def make_datapath() -> Datapath:
+    """A datapath of the chosen kind, for one lab."""
+    if chosen == "kernel":
+        from ipvlab.datapath.kernel.datapath import KernelDatapath
+
+        return KernelDatapath()
+    return BpfDatapath()
 
 
 def no_commands(_container: str, _argv: Sequence[str]) -> CommandResult:
@@ -25,7 +42,7 @@ def running_lab(
     wires: Sequence[str] = ("lan",),
 ) -> Iterator[LiveLab]:
     """A lab of hosts and routers, as scenario files write them; ended at the end."""
-    lab = LiveLab("test", BpfDatapath())
+    lab = LiveLab("test", make_datapath())
     try:
         lab.add_topology(
             {name: Wire() for name in wires},

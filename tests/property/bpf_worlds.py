@@ -97,6 +97,12 @@ class World:
         }
         return Stack("host", links)
 
+    @property
+    def _of_host(self) -> list[Address]:
+        """Addresses that are the host's own by whatever link a packet would leave."""
+        held = (held.ip for held in (*self.parent, *self.elsewhere))
+        return [address for address in held if address.version == 6 and not address.is_link_local]
+
     def state(self, tables: Tables) -> None:
         """Write all of it to the maps."""
         for number, link in ((SENDING_PORT, SENDER_LINK), (RECEIVING_PORT, WIRE_LINK)):
@@ -109,11 +115,10 @@ class World:
             for address, name in self.owners.items():
                 tables.set_owner(number, address, self.host_end(name, number))
             for held in self.parent:
-                if held.version == 4:
+                if held.version == 4 or held.ip.is_link_local:
                     tables.set_local(number, held.ip)
-        for held in (*self.parent, *self.elsewhere):
-            if held.version == 6:
-                tables.set_local(HOST, held.ip)
+        for address in self._of_host:
+            tables.set_local(HOST, address)
 
     def clear(self, tables: Tables) -> None:
         """Take all of it back."""
@@ -125,11 +130,10 @@ class World:
             for address in self.owners:
                 tables.delete_owner(number, address)
             for held in self.parent:
-                if held.version == 4:
+                if held.version == 4 or held.ip.is_link_local:
                     tables.delete_local(number, held.ip)
-        for held in (*self.parent, *self.elsewhere):
-            if held.version == 6:
-                tables.delete_local(HOST, held.ip)
+        for address in self._of_host:
+            tables.delete_local(HOST, address)
 
     @contextlib.contextmanager
     def stated(self, tables: Tables) -> Iterator[None]:
@@ -194,13 +198,15 @@ class World:
     def _expect_delivery(self, owner: str, frame: Frame, port: int) -> Outcome:
         """One endpoint gets a frame, as far as its stack would look at it.
 
-        Deviations: a frame with a foreign MAC is dropped where Linux still shows it to taps of the
-        endpoint; from Linux 6.16 on bpf_redirect_peer makes one to a group count as sent to the
-        endpoint itself (skb_scrub_packet).
+        Deviation: a frame with a foreign MAC is dropped where Linux still shows it to taps of the
+        endpoint.
         """
         whose = packet_type(frame, PORT_MAC)
         if whose is PacketType.OTHERHOST:
             return Outcome(Verdict.DROP)
+        if whose is not PacketType.HOST:
+            # By the peer it would count as sent to the endpoint itself (skb_scrub_packet, Linux 6.16).
+            return Outcome(Verdict.REDIRECT, (Call(What.TO_LINK, self.host_end(owner, port)),))
         return Outcome(Verdict.REDIRECT, (Call(What.TO_PEER, self.host_end(owner, port)),))
 
     def _expect_routed(self, frame: Frame) -> Outcome:

@@ -20,7 +20,7 @@ A4, B4, C4, P4, E4, X4 = map(
 A6, B6, C6, P6, E6, X6 = map(
     ipaddress.IPv6Address, ("fd00::1", "fd00::2", "fd00:1::3", "fd00::250", "fd09::1", "fd00::77")
 )
-B_LOCAL, P_LOCAL = ipaddress.IPv6Address("fe80::b"), ipaddress.IPv6Address("fe80::250")
+B_LOCAL, P_LOCAL, E_LOCAL = map(ipaddress.IPv6Address, ("fe80::b", "fe80::250", "fe80::e"))
 LIMITED, DIRECTED, MDNS4 = map(ipaddress.IPv4Address, ("255.255.255.255", "10.0.0.255", "224.0.0.251"))
 ALL_NODES, ALL_ROUTERS, MDNS6 = map(ipaddress.IPv6Address, ("ff02::1", "ff02::2", "ff02::fb"))
 ANY4, ANY6 = write.ANY4, write.ANY6
@@ -49,7 +49,7 @@ def world(mode: Mode, flag: Flag, siblings: int = 2) -> World:
         owners,
         ("b", None, "a", "c", *more),
         tuple(map(ipaddress.ip_interface, parent)),
-        tuple(map(ipaddress.ip_interface, (f"{E4}/24", f"{E6}/64"))),
+        tuple(map(ipaddress.ip_interface, (f"{E4}/24", f"{E6}/64", f"{E_LOCAL}/64"))),
     )
 
 
@@ -102,7 +102,7 @@ def _packets4() -> Iterator[tuple[int, bytes]]:
 
 def _packets6() -> Iterator[tuple[int, bytes]]:
     group = solicited_node(B6)
-    targets = (A6, B6, C6, P6, E6, X6, B_LOCAL, P_LOCAL, ALL_NODES, ALL_ROUTERS, MDNS6, group)
+    targets = (A6, B6, C6, P6, E6, X6, B_LOCAL, P_LOCAL, E_LOCAL, ALL_NODES, ALL_ROUTERS, MDNS6, group)
     bodies = (
         (write.UDP, bytes(8)),
         (write.HOP_BY_HOP, bytes([write.ICMPV6, 0, 5, 2, 0, 0, 1, 0]) + write.icmpv6(143)),

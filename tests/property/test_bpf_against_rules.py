@@ -162,20 +162,14 @@ def worlds(draw: st.DrawFn) -> World:
         owners,
         tuple(places),
         draw(held_addresses()),
-        draw(held_addresses(is_scoped=False)),
+        draw(held_addresses()),
         draw(st.integers(0, 15)),
     )
 
 
-def held_addresses(*, is_scoped: bool = True) -> st.SearchStrategy[tuple[Interface, ...]]:
-    """Addresses of a link of the host.
-
-    Deviation, for a link other than the parent: the programs take its link-local address for the
-    host's own, and the parent's stack drops the packet; Linux looks for a neighbour of that address
-    on the parent's wire.
-    """
-    usable = [held for held in ADDRESSES if is_scoped or not held.is_link_local]
-    return st.lists(st.sampled_from(usable), unique=True, max_size=3).map(
+def held_addresses() -> st.SearchStrategy[tuple[Interface, ...]]:
+    """Addresses of a link of the host."""
+    return st.lists(st.sampled_from(ADDRESSES), unique=True, max_size=3).map(
         lambda chosen: tuple(map(ipaddress.ip_interface, chosen))
     )
 

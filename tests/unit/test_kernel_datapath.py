@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -182,27 +183,25 @@ def test_an_endpoint_without_ipv6_addresses_gets_no_ipv6(
     assert container.recorded.kinds() == [messages.RTM_NEWLINK, messages.RTM_NEWADDR]
 
 
-def test_an_endpoint_that_goes_with_its_container_gives_its_addresses_back_at_once(
+def test_an_endpoint_that_goes_with_its_container_gives_its_number_and_addresses_back_at_once(
     datapath: KernelDatapath, host: RecordingNamespace, container: RecordingNamespace
 ) -> None:
     link = datapath.add_endpoint(host, PARENT, container, "eth0", Mode.L2, Flag.BRIDGE, [V4])
-    by_hand = ipaddress.ip_interface("192.168.1.77/24")
-    container.recorded.addresses = [(link.index, V4), (link.index, by_hand), (1, V6)]
     container.recorded.sent.clear()
     datapath.remove_endpoint(host, PARENT, container, link, goes_with_container=True)
-    assert container.recorded.sent == [
-        messages.change_address(link.index, each, is_new=False) for each in (V4, by_hand)
-    ]
+    assert container.recorded.sent == [messages.delete_link(link.index)]
 
 
-def test_a_secondary_address_that_went_with_its_primary_is_no_error(
-    datapath: KernelDatapath, host: RecordingNamespace
+@pytest.mark.parametrize("goes_with_container", [True, False])
+def test_an_endpoint_that_a_program_deleted_is_missed_only_where_its_container_stays(
+    datapath: KernelDatapath, host: RecordingNamespace, goes_with_container: bool
 ) -> None:
-    gone = RecordingNetlink(lambda each: errno.EADDRNOTAVAIL if kind_of(each) == messages.RTM_DELADDR else 0)
+    gone = RecordingNetlink(lambda each: errno.ENODEV if kind_of(each) == messages.RTM_DELLINK else 0)
     container = RecordingNamespace("c1", 51, gone)
     link = datapath.add_endpoint(host, PARENT, container, "eth0", Mode.L2, Flag.BRIDGE, [V4])
-    gone.addresses = [(link.index, V4)]
-    datapath.remove_endpoint(host, PARENT, container, link, goes_with_container=True)
+    refused = contextlib.nullcontext() if goes_with_container else pytest.raises(KernelRefusal)
+    with refused:
+        datapath.remove_endpoint(host, PARENT, container, link, goes_with_container=goes_with_container)
     assert datapath.follow() == []
 
 

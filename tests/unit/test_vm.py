@@ -108,6 +108,11 @@ def test_a_job_gets_its_arguments_folder_and_environment_unharmed(tmp_path: Path
     assert done.stdout.decode().strip() == f"{words} {tmp_path} ['A', 'LC_ALL']"
 
 
+def test_every_user_of_the_guest_may_pass_through_the_folders_above_what_the_job_needs() -> None:
+    image = job_image(["true"], Path("/"), {}, b"end", [Path("/root/a b/python"), Path("/root/tree")])
+    assert b"chmod o+x /root '/root/a b'\n" in files_of(image)["job.sh"]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 def test_a_stream_is_passed_on_whole_however_it_is_cut(size: int) -> None:
     mark = make_mark()

@@ -152,7 +152,7 @@ class BpfDatapath:
             self._tables.set_port_of(parent.index, port.number)
             self._ports[parent.index] = port
             for address in parent.addresses:
-                if address.version == 4:
+                if not _is_of_whole_host(address):
                     self._tables.set_local(port.number, address.ip)
         # Adding a slave sets the mode and flags of the whole port (ipvlan_main.c: ipvlan_link_new).
         port.set_mode(self._tables, mode, flag)
@@ -329,7 +329,7 @@ class BpfDatapath:
             self._tables.set_owner(port.number, address.ip, endpoint.host_end)
             endpoint.addresses.add(address.ip)
             return
-        if address.version == 6:
+        if _is_of_whole_host(address):
             self._tables.set_local(self._host(host), address.ip)
         elif link.index in self._ports:
             self._tables.set_local(self._ports[link.index].number, address.ip)
@@ -341,7 +341,7 @@ class BpfDatapath:
             self._tables.delete_owner(port.number, address.ip)
             port.endpoints[link.index].addresses.discard(address.ip)
             return
-        if address.version == 6:
+        if _is_of_whole_host(address):
             self._tables.delete_local(self._host(host), address.ip)
         elif link.index in self._ports:
             self._tables.delete_local(self._ports[link.index].number, address.ip)
@@ -350,10 +350,15 @@ class BpfDatapath:
         """Hang the switch's programs on a port; None is a port that carries every VLAN as it comes."""
         if port is not None:
             self._tables.set_filter(index, port)
-            self._attach(switch, index, "switch_out", messages.EGRESS)
+        self._attach(switch, index, "switch_out", messages.EGRESS)
         self._attach(switch, index, "switch_in", messages.INGRESS)
 
     def close(self) -> None:
         """Release programs and maps; links die with their namespaces."""
         self._detours.close(self._ports.values())
         self._object.close()
+
+
+def _is_of_whole_host(address: Interface) -> bool:
+    """Whether an endpoint's packet to it is the host's own by whatever link; else only by its own (K-L3-007)."""
+    return address.version == 6 and not address.ip.is_link_local

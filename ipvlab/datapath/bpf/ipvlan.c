@@ -23,6 +23,7 @@ typedef __u64 u64;
 #define SEC(name) __attribute__((section(name), used))
 #define INLINE static __attribute__((always_inline)) inline
 #define HTONS(x) ((u16)__builtin_bswap16(x))
+#define HTONL(x) ((u32)__builtin_bswap32(x))
 
 #define PASS (-1) /* TC_ACT_UNSPEC: the next filter, then the stack */
 #define DROP 2    /* TC_ACT_SHOT */
@@ -245,9 +246,14 @@ INLINE int is_local(struct __sk_buff *skb, struct ethernet *frame, u32 port, u32
 	struct address6 key6 = {.scope = host};
 	int version = key_of(skb, frame, 0, 0, &key4, &key6);
 
-	/* IPv4 looks among the parent's addresses only, IPv6 among all of the host's. */
+	/*
+	 * IPv4 looks among the parent's addresses only, IPv6 among all of the host's, but for
+	 * link-local ones, which are those of their link alone (rt6_need_strict).
+	 */
 	if (version == 4)
 		return map_lookup(&locals4, &key4) != 0;
+	if ((key6.address[0] & HTONL(0xffc00000)) == HTONL(0xfe800000))
+		key6.scope = port;
 	if (version == 6)
 		return map_lookup(&locals6, &key6) != 0;
 	return 0;
@@ -259,6 +265,9 @@ INLINE int deliver(struct __sk_buff *skb, u32 host_end)
 	/* ipvlan re-injects a frame with a foreign MAC as OTHERHOST, and the stack drops it. */
 	if (skb->pkt_type == PACKET_OTHERHOST)
 		return DROP;
+	/* One to a group goes the longer way, on which its kind is read off its MAC again. */
+	if (skb->pkt_type != PACKET_HOST)
+		return redirect(host_end, 0);
 	return redirect_peer(host_end, 0);
 }
 
@@ -451,7 +460,7 @@ SEC("tc/switch_in") int switch_in(struct __sk_buff *skb)
 	if (skb->vlan_present && vlan_pop(skb))
 		return DROP;
 	if (!filter || !filter->is_filtered)
-		return PASS;
+		return is_nested && vlan_push(skb, ETH_VLAN, 1) ? DROP : PASS;
 	if (!filter->untagged)
 		return DROP;
 	if (filter->untagged != 1 && vlan_push(skb, ETH_VLAN, filter->untagged))
@@ -468,11 +477,12 @@ SEC("tc/switch_out") int switch_out(struct __sk_buff *skb)
 	struct filter *filter = map_lookup(&filters, &index);
 	u32 is_tagged = skb->vlan_present;
 	u32 vlan = is_tagged ? skb->vlan_tci & 0xfff : 1;
+	u32 is_filtered = filter && filter->is_filtered;
 
-	if (!filter || !filter->is_filtered)
-		return PASS;
-	if (vlan == filter->untagged)
+	if (vlan == (is_filtered ? filter->untagged : 1))
 		return is_tagged && vlan_pop(skb) ? DROP : PASS;
+	if (!is_filtered)
+		return PASS;
 	if (!is_member(filter, vlan))
 		return DROP;
 	return !is_tagged && vlan_push(skb, ETH_VLAN, vlan) ? DROP : PASS;

@@ -204,25 +204,20 @@ class KernelDatapath:
         *,
         goes_with_container: bool = False,
     ) -> None:
-        """Delete an endpoint, or take its addresses and let it end with its namespace.
+        """Delete an endpoint, also where it would end with its namespace.
 
-        The kernel frees a namespace later, on a worker; until then the addresses
-        would be refused to the next container.
+        The kernel frees a namespace later, on a worker; until then the endpoint
+        would hold its addresses, and its number on the parent.
         """
         port = self._ports.get(parent.index)
         if port is not None:
             port.endpoints.pop(link.index, None)
-        if not goes_with_container:
+        try:
             container.netlink.request(messages.delete_link(link.index), f"delete endpoint {link.name}")
-            return
-        for address in self._held(container, link):
-            message = messages.change_address(link.index, address, is_new=False)
-            try:
-                container.netlink.request(message, f"delete address {address} of {link.name}")
-            except KernelRefusal as refusal:
-                # A primary address takes its secondaries along (devinet.c: __inet_del_ifa).
-                if refusal.errno != errno.EADDRNOTAVAIL:
-                    raise
+        except KernelRefusal as refusal:
+            # A program in the container has deleted it already.
+            if refusal.errno != errno.ENODEV or not goes_with_container:
+                raise
 
     def learn_address(self, host: Namespace, link: Link, address: Interface) -> None:
         """Nothing: ipvlan learns addresses from the kernel's own notifiers."""

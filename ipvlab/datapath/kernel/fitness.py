@@ -95,6 +95,7 @@ _TRIAL = (
 )
 
 
+@functools.cache
 def is_fit_without_root() -> bool:
     """Whether the kernel datapath would work here in a user namespace, found out by entering one."""
     trial = [sys.executable, "-c", _TRIAL]

@@ -128,9 +128,12 @@ SWITCH_FAULTS = [
     ),
     Mutant(
         "vlan-1-stays-tagged",
-        "keeps the tag of VLAN 1 inside the switch",
+        "keeps the tag of VLAN 1 inside the switch, and at ports that carry every VLAN",
         "native",
-        (Edit("switch_in", "vlan == 1 && vlan_pop(skb)", "0"),),
+        (
+            Edit("switch_in", "vlan == 1 && vlan_pop(skb)", "0"),
+            Edit("switch_out", "is_filtered ? filter->untagged : 1", "is_filtered ? filter->untagged : 0"),
+        ),
     ),
     Mutant(
         "priority-tag-crosses-the-switch",
