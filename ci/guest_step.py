@@ -23,12 +23,11 @@ sys.path.insert(0, str(PROJECT))
 from ci import vm  # noqa: E402 - found by the line above
 from ci.guest.machine import GuestLostError, Settings, TimeIsUpError  # noqa: E402 - same
 from ci.guest.needs import DEFAULT_KERNEL, VmUnfitError, say  # noqa: E402 - same
-from ipvlab.run.doctor import BUILT  # noqa: E402 - same
 
 #: Seconds for boot and tests; 120 are usual on two busy cores.
 PATIENCE = 900.0
 #: Datapaths whose verdicts here are held against those of the guest.
-NATIVE = tuple(name for name in ("bpf", "sim") if name in BUILT)
+NATIVE = ("bpf", "sim")
 #: Tells the tests in the guest in which folder the verdicts from here are.
 VERDICTS = "IPVLAB_NATIVE_VERDICTS"
 

@@ -28,8 +28,7 @@
     ├── EnvironmentUnfit IPV5xx    this machine or user cannot run what was asked
     │   ├── PrivilegeMissing   IPV501
     │   ├── KernelUnfit        IPV502
-    │   ├── DatapathUnbuilt    IPV503
-    │   └── DialectUnbuilt     IPV504
+    │   └── DialectUnbuilt     IPV503
     └── Unobserved       IPV601    a probe proved nothing; never a pass
 """
 
@@ -262,16 +261,10 @@ class KernelUnfit(EnvironmentUnfit):
     code = "IPV502"
 
 
-class DatapathUnbuilt(EnvironmentUnfit):
-    """A datapath is named that this version of ipvlab does not have yet."""
-
-    code = "IPV503"
-
-
 class DialectUnbuilt(EnvironmentUnfit):
     """A dialect is named whose rules this version of ipvlab does not have yet."""
 
-    code = "IPV504"
+    code = "IPV503"
 
 
 class Unobserved(IpvlabError):

@@ -10,7 +10,6 @@ import socket
 from typing import TYPE_CHECKING
 
 from ipvlab.errors import (
-    DatapathUnbuilt,
     EnvironmentUnfit,
     KernelRefusal,
     KernelUnfit,
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 #: The order in which ``auto`` takes them.
 DATAPATHS = ("kernel", "bpf", "sim")
-NOT_BUILT = "not built yet"
-#: Those that users get. The last step of `sim` is to stand here: all the rest of it is in place.
-BUILT = ("kernel", "bpf", "sim")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,11 +40,6 @@ class Fitness:
 
 def examine(datapath: str) -> Fitness:
     """Find out whether a datapath works here; it is tried in two namespaces that end at once."""
-    if datapath not in BUILT:
-        error: EnvironmentUnfit = DatapathUnbuilt(
-            f"the {datapath} datapath is {NOT_BUILT}", hint="use --datapath bpf"
-        )
-        return Fitness(datapath, False, NOT_BUILT, "", error)
     if datapath == "sim":
         return Fitness(datapath, True, "works anywhere, without privileges")
     try:
@@ -67,10 +58,9 @@ def examine(datapath: str) -> Fitness:
 
 @functools.cache
 def choose_name(wanted: str) -> tuple[str, str]:
-    """The datapath to use and why: ``auto`` takes the first that works.
+    """The datapath to use and why: ``auto`` takes the first that works, in the end ``sim``.
 
-    Raises :class:`EnvironmentUnfit` with what to do when the wanted one, or for
-    ``auto`` every one, does not work here.
+    Raises :class:`EnvironmentUnfit` with what to do when the wanted one does not work here.
     """
     if wanted != "auto":
         fitness = examine(wanted)
@@ -78,16 +68,12 @@ def choose_name(wanted: str) -> tuple[str, str]:
             raise fitness.error
         return wanted, f"datapath {wanted}, as asked"
     passed_over: list[str] = []
-    best: EnvironmentUnfit | None = None
     for name in DATAPATHS:
         fitness = examine(name)
         if fitness.error is None:
             return name, f"datapath {name}: " + "; ".join([f"it {fitness.why}", *passed_over])
-        passed_over.append(f"{name} is {NOT_BUILT}" if fitness.why == NOT_BUILT else f"{name}: {fitness.why}")
-        if best is None or isinstance(best, DatapathUnbuilt):
-            best = fitness.error
-    assert best is not None
-    raise type(best)("no datapath works here: " + "; ".join(passed_over), hint=best.hint)
+        passed_over.append(f"{name}: {fitness.why}")
+    raise AssertionError("sim works anywhere")
 
 
 def choose_datapath(wanted: str = "auto") -> tuple[Datapath, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ipvlab import __version__
 from ipvlab.driver.port import CommandResult
 from ipvlab.driver.requests import container_request, network_request
-from ipvlab.errors import DatapathUnbuilt, DriverRefusal, IpvlabError, LabError, Unobserved
+from ipvlab.errors import DriverRefusal, IpvlabError, KernelUnfit, LabError, Unobserved
 from ipvlab.run.answers import PROBED, answer_checks
 from ipvlab.run.compare import fail_to_ask
 from ipvlab.run.console import Console
@@ -146,8 +146,8 @@ class _Run:
                     engine.create_network(network_request(name, network))
                 for name, container in spec.containers.items():
                     engine.run_container(container_request(name, container))
-        except DatapathUnbuilt as unbuilt:
-            self._unsupported = unbuilt.what
+        except KernelUnfit as unfit:
+            self._unsupported = unfit.what
         except (LabError, DriverRefusal) as refusal:
             self.verdicts.append(Verdict("build", "build", Outcome.ERROR, None, None, str(refusal)))
             return False
@@ -161,9 +161,9 @@ class _Run:
                 break
             try:
                 result = self._carry_out(line)
-            except DatapathUnbuilt as unbuilt:
-                self._unsupported = unbuilt.what
-                self.verdicts.append(_line_verdict(line, Outcome.UNSUPPORTED, unbuilt.what))
+            except KernelUnfit as unfit:
+                self._unsupported = unfit.what
+                self.verdicts.append(_line_verdict(line, Outcome.UNSUPPORTED, unfit.what))
                 break
             except Unobserved as unproved:
                 self.verdicts.append(_line_verdict(line, Outcome.UNOBSERVED, unproved.what))

@@ -141,10 +141,10 @@ def of_udp(port: int) -> list[tuple[str, bytes]]:
     return [*l4proto, netfilter.load_payload(2, 2, 2), netfilter.equals(port.to_bytes(2, "big"))]
 
 
-def counts(lab: LiveLab) -> dict[str, int]:
+def counts(lab: LiveLab, node: str = "h1") -> dict[str, int]:
     """Packets that each hook's counter has seen."""
     found = {}
-    namespace = lab.nodes["h1"].namespace
+    namespace = lab.nodes[node].namespace
     with namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, netfilter.NETLINK_NETFILTER) as sock:
         flags = netfilter.NLM_F_REQUEST | netfilter.NLM_F_DUMP
         sock.send(netfilter.message(netfilter.GET_RULE, flags, 1, b"\0\0\0\0"))

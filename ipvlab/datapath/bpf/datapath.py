@@ -313,7 +313,7 @@ class BpfDatapath:
         port.slots[endpoint.slot] = None
         port.free.append(endpoint.slot)
         if not port.endpoints:
-            # The last slave takes the port along, and with it the numbers (ipvlan_main.c: ipvlan_port_destroy).
+            # The last slave takes the port along, and so the numbers (ipvlan_main.c: ipvlan_port_destroy).
             port.next_device = 1
         return endpoint
 
@@ -360,5 +360,5 @@ class BpfDatapath:
 
 
 def _is_of_whole_host(address: Interface) -> bool:
-    """Whether an endpoint's packet to it is the host's own by whatever link; else only by its own (K-L3-007)."""
+    """Whether the host takes an endpoint's packet to it by any parent, not by its own link alone."""
     return address.version == 6 and not address.ip.is_link_local

@@ -74,7 +74,7 @@ class Tables:
         self._maps[f"owners{address.version}"].delete(_scoped(port, address))
 
     def set_local(self, scope: int, address: Address) -> None:
-        """Note an address of the host's own: scope is a host for IPv6, a port for IPv4 and link-local ones."""
+        """Note an address of the host's own: scope is a port for IPv4 and link-local ones, else a host."""
         self._maps[f"locals{address.version}"].set(_scoped(scope, address), _U32.pack(1))
 
     def delete_local(self, scope: int, address: Address) -> None:

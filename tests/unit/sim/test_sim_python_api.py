@@ -1,4 +1,4 @@
-"""The Python API on the simulated lab, as it will be once users get it."""
+"""The Python API on the simulated lab."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from ipvlab.errors import LabError
-from ipvlab.run import doctor
 from ipvlab.run.lab import Lab
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A lab on `sim`, whether or not users get it already."""
-    monkeypatch.setattr(doctor, "BUILT", (*doctor.BUILT, "sim"))
-    doctor.choose_name.cache_clear()
+def lab() -> Iterator[Lab]:
+    """A lab on `sim`."""
     with Lab(datapath="sim") as built:
         yield built
-    doctor.choose_name.cache_clear()
 
 
 def test_the_example_of_the_documents_holds(lab: Lab) -> None:
