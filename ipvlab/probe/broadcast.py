@@ -12,38 +12,19 @@ from ipvlab.lab.nodes import Node
 from ipvlab.probe import frames
 from ipvlab.probe.ancillary import leave_by, with_ttl
 from ipvlab.probe.asked import AskedBroadcast, Evidence
+from ipvlab.probe.destinations import find_destination
 from ipvlab.probe.marks import Marker
 from ipvlab.probe.neighbours import explain_errno
 from ipvlab.probe.questions import BroadcastObservation, BroadcastQuestion
 from ipvlab.probe.reach import fault_of
+from ipvlab.rules.groups import ALL_NODES
 from ipvlab.spec.values import Address, BroadcastKind
-
-LIMITED = IPv4Address("255.255.255.255")
-MDNS4, MDNS6 = IPv4Address("224.0.0.251"), IPv6Address("ff02::fb")
-ALL_NODES = IPv6Address("ff02::1")
 
 
 def destination_of(question: BroadcastQuestion, link: Link, nodes: Iterable[Node]) -> Address | None:
-    """The destination, or for ARP and ND the address asked for; None where it needs one and has none."""
-    if question.destination is not None:
-        return question.destination
-    if question.kind is BroadcastKind.LIMITED:
-        return LIMITED
-    if question.kind is BroadcastKind.RA:
-        return ALL_NODES
-    if question.kind is BroadcastKind.MDNS:
-        return MDNS4 if question.family == "ipv4" else MDNS6
-    version = 6 if question.kind is BroadcastKind.ND else 4
-    subnet = next((held.network for held in link.addresses if held.version == version), None)
-    if question.kind is BroadcastKind.MULTICAST or subnet is None:
-        return None
-    if question.kind is BroadcastKind.DIRECTED:
-        return subnet.broadcast_address
-    taken = {held.ip for node in nodes for interface in node.links.values() for held in interface.addresses}
-    last = int(subnet.broadcast_address) - (1 if version == 4 else 0)
-    free = (number for number in range(last, int(subnet.network_address), -1))
-    addresses = (IPv4Address(number) if version == 4 else IPv6Address(number) for number in free)
-    return next((address for address in addresses if address not in taken), None)
+    """The destination by :func:`find_destination`, in a live lab."""
+    taken = (held for node in nodes for interface in node.links.values() for held in interface.addresses)
+    return find_destination(question, link.addresses, taken)
 
 
 def group_of(question: BroadcastQuestion, destination: Address) -> Address | None:

@@ -7,42 +7,20 @@ import ipaddress
 from ipvlab.datapath.sim.machine import Machine, SimLink
 from ipvlab.datapath.sim.trace import Deed
 from ipvlab.datapath.sim.world import World
+from ipvlab.probe.destinations import find_destination
 from ipvlab.probe.questions import BroadcastQuestion
 from ipvlab.rules import catalogue_linux
-from ipvlab.rules.groups import ALL_NODES, ANY4, ANY6, LIMITED_BROADCAST, solicited_node
+from ipvlab.rules.groups import ALL_NODES, ANY4, ANY6, solicited_node
 from ipvlab.rules.packets import BROADCAST_MAC, Arp, ArpKind, Frame, Packet, PacketKind
 from ipvlab.rules.rule import Rule
 from ipvlab.spec.values import Address, BroadcastKind
 
-MDNS4, MDNS6 = ipaddress.IPv4Address("224.0.0.251"), ipaddress.IPv6Address("ff02::fb")
-
 
 def destination_of(world: World, question: BroadcastQuestion, link: SimLink) -> Address | None:
-    """The destination, or for ARP and ND the address asked for; None where there is none."""
-    if question.destination is not None:
-        return question.destination
-    if question.kind is BroadcastKind.LIMITED:
-        return LIMITED_BROADCAST
-    if question.kind is BroadcastKind.RA:
-        return ALL_NODES
-    if question.kind is BroadcastKind.MDNS:
-        return MDNS4 if question.family == "ipv4" else MDNS6
-    version = 6 if question.kind is BroadcastKind.ND else 4
-    subnet = next((held.network for held in link.addresses if held.version == version), None)
-    if question.kind is BroadcastKind.MULTICAST or subnet is None:
-        return None
-    if question.kind is BroadcastKind.DIRECTED:
-        return subnet.broadcast_address
-    taken = {
-        held.ip
-        for machine in world.machines.values()
-        for each in machine.links.values()
-        for held in each.addresses
-    }
-    last = int(subnet.broadcast_address) - (1 if version == 4 else 0)
-    kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
-    free = (kind(number) for number in range(last, int(subnet.network_address), -1))
-    return next((address for address in free if address not in taken), None)
+    """The destination by :func:`find_destination`, in a simulated lab."""
+    machines = world.machines.values()
+    taken = (held for machine in machines for each in machine.links.values() for held in each.addresses)
+    return find_destination(question, link.addresses, taken)
 
 
 def join(world: World, question: BroadcastQuestion, destination: Address) -> None:
