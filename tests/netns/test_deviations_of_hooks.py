@@ -238,7 +238,8 @@ def test_the_tos_of_a_packet_does_not_count_in_the_hosts_look_up_while_rules_han
 def test_ipv6_of_a_host_with_routes_by_several_links_takes_a_tap() -> None:
     """DEV-18"""
     hosts = two_hosts()
-    hosts["h1"]["interfaces"]["eth1"] = {"wire": "wan", "addresses": ["fd05::1/64"]}  # type: ignore[index]
+    wan = {"wire": "wan", "addresses": ["fd05::1/64"]}
+    hosts["h1"]["interfaces"]["eth1"] = wan  # type: ignore[index]  # plain YAML values
     with running_lab(hosts, wires=("lan", "wan")) as lab:
         add_container(lab, "h1", "a", "10.1.0.1/24", mode=Mode.L3)
         lab.await_ready()
