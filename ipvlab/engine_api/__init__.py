@@ -1,0 +1,1 @@
+"""Docker's Engine API for each host of a running lab, on a unix socket of its own."""
