@@ -28,7 +28,8 @@
     ├── EnvironmentUnfit IPV5xx    this machine or user cannot run what was asked
     │   ├── PrivilegeMissing   IPV501
     │   ├── KernelUnfit        IPV502
-    │   └── DialectUnbuilt     IPV503
+    │   ├── DialectUnbuilt     IPV503
+    │   └── FeatureMissing     IPV504   an implementation does not offer what was asked of it
     └── Unobserved       IPV601    a probe proved nothing; never a pass
 """
 
@@ -265,6 +266,13 @@ class DialectUnbuilt(EnvironmentUnfit):
     """A dialect is named whose rules this version of ipvlab does not have yet."""
 
     code = "IPV503"
+
+
+class FeatureMissing(EnvironmentUnfit):
+    """An implementation under test does not offer what a test needs; never a pass, and never a failure."""
+
+    code = "IPV504"
+    exit_code = 3
 
 
 class Unobserved(IpvlabError):

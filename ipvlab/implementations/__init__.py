@@ -1,0 +1,1 @@
+"""Implementations of ipvlan networking that the conformance suite can be held against."""
