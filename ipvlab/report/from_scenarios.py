@@ -1,0 +1,65 @@
+"""Scenario results in the form of conformance runs, so that one set of reports serves both."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from collections.abc import Iterator, Sequence
+
+from ipvlab.implementations.results import Case, CaseOutcome, Claim, ConformanceRun, Proof, Subject
+from ipvlab.run.results import Outcome, ScenarioResult, Verdict
+
+#: Expectations of silence: what passed of these was proved not to have arrived.
+_SILENT_KINDS = ("blocked", "undelivered")
+
+
+def as_runs(results: Sequence[ScenarioResult], now: datetime.datetime) -> list[ConformanceRun]:
+    """One run for each datapath that the results come from, with a case for each verdict."""
+    by_datapath: dict[str, list[ScenarioResult]] = {}
+    for result in results:
+        by_datapath.setdefault(result.datapath, []).append(result)
+    return [_run_of(datapath, mine, now) for datapath, mine in by_datapath.items()]
+
+
+def _run_of(datapath: str, results: Sequence[ScenarioResult], now: datetime.datetime) -> ConformanceRun:
+    first = results[0]
+    verdicts = [verdict for result in results for verdict in result.verdicts]
+    return ConformanceRun(
+        ipvlab=first.version,
+        date=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        subject=Subject(
+            name=datapath,
+            version=first.version,
+            kernel=first.kernel,
+            notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        ),
+        seconds=sum(r.seconds.build + r.seconds.probe + r.seconds.teardown for r in results),
+        probes=sum(verdict.from_ is not None for verdict in verdicts),
+        silences=sum(v.kind in _SILENT_KINDS and v.outcome is Outcome.PASS for v in verdicts),
+        cases=tuple(case for result in results for case in _cases_of(result)),
+    )
+
+
+def _cases_of(result: ScenarioResult) -> Iterator[Case]:
+    for verdict in result.verdicts:
+        outcome = CaseOutcome(str(verdict.outcome))
+        yield Case(
+            id=f"{result.scenario}::{verdict.id}",
+            title=f"{result.title or result.scenario}: {verdict.kind}",
+            outcome=outcome,
+            reason=verdict.reason,
+            claims=(_claim_of(verdict, outcome),),
+            reproduce=f"ipvlab run {shlex.quote(result.path)} --datapath {result.datapath}",
+        )
+
+
+def _claim_of(verdict: Verdict, outcome: CaseOutcome) -> Claim:
+    return Claim(
+        id=verdict.id,
+        outcome=outcome,
+        expected=verdict.expected,
+        observed=verdict.observed,
+        reason=verdict.reason,
+        explanation=verdict.explanation,
+        proof=Proof(text="; ".join(f"{name} {value}" for name, value in verdict.proof.items())),
+    )
