@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ipvlab.run.topology import Topology
+
 #: The version of the JSON form; it changes when a field changes its meaning or goes.
 FORMAT: Literal["ipvlab-conformance/1"] = "ipvlab-conformance/1"
 
@@ -103,7 +105,7 @@ class Case(Frozen):
     packets: tuple[Packet, ...] = ()
     #: The capture file, relative to the report.
     capture: str = ""
-    #: The lab as a mermaid graph.
+    #: The name of its lab among the run's topologies.
     topology: str = ""
     #: The command that runs this case alone.
     reproduce: str = ""
@@ -135,7 +137,9 @@ class ConformanceRun(Frozen):
     #: How many probes were sent, and how many of their listeners were proved silent.
     probes: int = 0
     silences: int = 0
-    cases: tuple[Case, ...] = Field(default=())
+    #: The labs that the cases were run in, by name.
+    topologies: dict[str, Topology] = Field(default_factory=dict)
+    cases: tuple[Case, ...] = ()
 
     def outcome_of(self, requirement: str) -> CaseOutcome | None:
         """The worst outcome among a requirement's cases; None where it has no case."""

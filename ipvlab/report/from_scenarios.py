@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ipvlab.implementations.results import Case, CaseOutcome, Claim, ConformanceRun, Proof, Subject
 from ipvlab.run.results import Outcome, ScenarioResult, Verdict
+from ipvlab.run.topology import Topology
 
 #: Expectations of silence: what passed of these was proved not to have arrived.
 _SILENT_KINDS = ("blocked", "undelivered")
 
 
-def as_runs(results: Sequence[ScenarioResult], now: datetime.datetime) -> list[ConformanceRun]:
-    """One run for each datapath that the results come from, with a case for each verdict."""
+def as_runs(
+    results: Sequence[ScenarioResult],
+    now: datetime.datetime,
+    topologies: Mapping[str, Topology] | None = None,
+) -> list[ConformanceRun]:
+    """One run for each datapath that the results come from, with a case for each verdict.
+
+    ``topologies`` are the labs by the name of their scenario, where drawings are wanted.
+    """
     by_datapath: dict[str, list[ScenarioResult]] = {}
     for result in results:
         by_datapath.setdefault(result.datapath, []).append(result)
-    return [_run_of(datapath, mine, now) for datapath, mine in by_datapath.items()]
+    return [_run_of(datapath, mine, now, topologies or {}) for datapath, mine in by_datapath.items()]
 
 
-def _run_of(datapath: str, results: Sequence[ScenarioResult], now: datetime.datetime) -> ConformanceRun:
+def _run_of(
+    datapath: str,
+    results: Sequence[ScenarioResult],
+    now: datetime.datetime,
+    topologies: Mapping[str, Topology],
+) -> ConformanceRun:
     first = results[0]
     verdicts = [verdict for result in results for verdict in result.verdicts]
     return ConformanceRun(
@@ -36,6 +49,7 @@ def _run_of(datapath: str, results: Sequence[ScenarioResult], now: datetime.date
         seconds=sum(r.seconds.build + r.seconds.probe + r.seconds.teardown for r in results),
         probes=sum(verdict.from_ is not None for verdict in verdicts),
         silences=sum(v.kind in _SILENT_KINDS and v.outcome is Outcome.PASS for v in verdicts),
+        topologies={r.scenario: topologies[r.scenario] for r in results if r.scenario in topologies},
         cases=tuple(case for result in results for case in _cases_of(result)),
     )
 
@@ -49,6 +63,7 @@ def _cases_of(result: ScenarioResult) -> Iterator[Case]:
             outcome=outcome,
             reason=verdict.reason,
             claims=(_claim_of(verdict, outcome),),
+            topology=result.scenario,
             reproduce=f"ipvlab run {shlex.quote(result.path)} --datapath {result.datapath}",
         )
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -52,6 +52,7 @@ RUNS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(RUNS, min_size=1, max_size=3))
 def test_junit_is_xml_and_has_every_case_with_its_outcome_and_requirements(
     runs: list[ConformanceRun],
@@ -75,6 +76,7 @@ def test_junit_is_xml_and_has_every_case_with_its_outcome_and_requirements(
         assert failure.get("message")
 
 
+@settings(deadline=None)
 @given(st.lists(RUNS, min_size=1, max_size=3))
 def test_ktap_has_a_line_for_every_case_and_totals_that_add_up(runs: list[ConformanceRun]) -> None:
     lines = format_ktap(runs, REGISTER).splitlines()
@@ -87,6 +89,7 @@ def test_ktap_has_a_line_for_every_case_and_totals_that_add_up(runs: list[Confor
     assert sum(totals) == len(cases)
 
 
+@settings(deadline=None)
 @given(st.lists(RUNS, min_size=1, max_size=3))
 def test_markdown_tells_each_case_that_is_red_and_no_other(runs: list[ConformanceRun]) -> None:
     text = format_markdown(runs, REGISTER)
@@ -94,6 +97,7 @@ def test_markdown_tells_each_case_that_is_red_and_no_other(runs: list[Conformanc
     assert text.count("<details>") == min(red, TOLD_MOST) == text.count("</details>")
 
 
+@settings(deadline=None)
 @given(RUNS)
 def test_the_conformance_report_is_yaml_and_counts_each_requirement_once(run: ConformanceRun) -> None:
     report = YAML(typ="safe").load(io.StringIO(format_report(run, REGISTER)))
@@ -107,6 +111,7 @@ def test_the_conformance_report_is_yaml_and_counts_each_requirement_once(run: Co
     assert len(report["knownFailures"]) == run.counts()["known-failure"]
 
 
+@settings(deadline=None)
 @given(RUNS)
 def test_a_run_survives_its_own_json(run: ConformanceRun) -> None:
     assert ConformanceRun.model_validate_json(run.model_dump_json()) == run
