@@ -8,7 +8,8 @@ from bisect import bisect_right
 
 from ipvlab.spec.values import Address, Subnet
 
-_CIDR = re.compile(r"[0-9a-fA-F:.]+/[0-9]{1,3}")
+#: A prefix length has no leading zero (Go's netip.ParsePrefix).
+_CIDR = re.compile(r"[0-9a-fA-F:.]+/(0|[1-9][0-9]{0,2})")
 
 
 def parse_address(text: str) -> Address | None:
@@ -65,7 +66,13 @@ class AddressSet:
         return at >= 0 and number <= self._ends[at]
 
     def __len__(self) -> int:
-        return sum(end - start + 1 for start, end in zip(self._starts, self._ends, strict=True))
+        return self.count_within(self.subnet)
+
+    def count_within(self, within: Subnet) -> int:
+        """How many addresses of ``within`` are taken."""
+        first, last = int(within.network_address), int(within.broadcast_address)
+        runs = zip(self._starts, self._ends, strict=True)
+        return sum(max(0, min(end, last) - max(start, first) + 1) for start, end in runs)
 
     def take(self, address: Address) -> bool:
         """Take one address; False, and nothing changes, where it is taken already."""

@@ -12,12 +12,21 @@ from ipvlab.spec.values import Flag, Mode
 PARENT = "parent"
 MODE = "ipvlan_mode"
 FLAG = "ipvlan_flag"
+LOOPBACK = "lo"
 ENABLE_IPV4 = "com.docker.network.enable_ipv4"
 ENABLE_IPV6 = "com.docker.network.enable_ipv6"
 IFNAME = "com.docker.network.endpoint.ifname"
+#: How often, and how many milliseconds apart, a new endpoint announces itself (``netlabel/labels.go``).
+ADVERTISE_COUNT = "com.docker.network.advertise_addr_nmsgs"
+ADVERTISE_INTERVAL = "com.docker.network.advertise_addr_ms"
+#: ``osl/interface_linux.go``: AdvertiseAddrNMsgsMax, AdvertiseAddrIntervalMin and Max.
+ADVERTISE_COUNT_MOST = 3
+ADVERTISE_INTERVAL_RANGE = (100, 2000)
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INTEGER_BOUNDS = range(-(1 << 63), 1 << 63)
 #: The first kernel that Docker's ipvlan driver accepts.
 MINIMUM_KERNEL = (4, 2)
 
@@ -49,7 +58,7 @@ def read_options(options: Mapping[str, str]) -> DriverOptions:
             f"requested ipvlan flag '{flag}' is not valid, 'bridge' is the ipvlan driver default"
         )
     parent = options.get(PARENT, "")
-    if parent == "lo":
+    if parent == LOOPBACK:
         raise DriverRefusal("loopback interface is not a valid ipvlan parent link")
     return DriverOptions(parent, Mode(mode), Flag(flag))
 
@@ -72,6 +81,14 @@ def read_switch(options: Mapping[str, str], key: str) -> bool | None:
 def parse_bool(text: str) -> bool | None:
     """What Go's ``strconv.ParseBool`` makes of a text, or None where it refuses."""
     return True if text in _TRUE else False if text in _FALSE else None
+
+
+def read_integer(text: str) -> int | None:
+    """What Go's ``strconv.Atoi`` makes of a text, or None where it refuses: no space, 64 bits."""
+    if not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if number in _INTEGER_BOUNDS else None
 
 
 def check_kernel(release: str) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import re
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from ipvlab.driver.options import LOOPBACK, read_integer
 from ipvlab.driver.port import HostPort
 from ipvlab.errors import DriverRefusal, KernelRefusal
 
-_NUMBER = re.compile(r"[+-]?[0-9]+")
+if TYPE_CHECKING:
+    from ipvlab.driver.state import Network
+
 #: The longest name of a link: IFNAMSIZ less its final zero byte.
 _NAME_BYTES = 15
 
@@ -29,6 +32,10 @@ class Parent:
     is_made: bool
     #: Whether it leads nowhere: nothing leaves the host.
     is_isolated: bool
+
+
+#: What a network has that only holds settings.
+NO_PARENT = Parent("", is_made=False, is_isolated=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,9 +54,10 @@ def isolated_name(network_id: str) -> str:
 def find_parent(port: HostPort, written: str, network_id: str) -> Parent:
     """Find or make a network's parent; ``written`` is empty for an isolated one.
 
-    An existing link of any name is used as it is and never removed. Raises
-    :class:`DriverRefusal` where the name stands for no link that can be made, and
-    leaves no link behind then.
+    An existing link of any name is used as it is, down or up, and never removed.
+    Raises :class:`DriverRefusal` where the name stands for no link that can be
+    made, and leaves no link behind then, in every dialect: the engines do leave a
+    VLAN link whose base is down, and adopt it at the next attempt (D-PAR-024).
     """
     if not written:
         name = isolated_name(network_id)
@@ -61,6 +69,22 @@ def find_parent(port: HostPort, written: str, network_id: str) -> Parent:
         return Parent(written, is_made=False, is_isolated=False)
     _make(port, written, read_vlan_name(port, written))
     return Parent(written, is_made=True, is_isolated=False)
+
+
+def restore_parent(port: HostPort, network: Network) -> None:
+    """Find or make a network's parent again after its engine restarted.
+
+    A link that is gone and has a name that the driver can make is made again,
+    whoever had made it before, and then goes with the network. Raises
+    :class:`DriverRefusal` or :class:`KernelRefusal` where it cannot be; the
+    network then keeps the parent that it does not have, and its containers do not
+    start until there is a link of that name (``ipvlan_store.go``: populateNetworks).
+    """
+    held = network.parent
+    if not held.link or port.has_link(held.link):
+        return
+    written = "" if held.is_isolated else held.link
+    network.parent = find_parent(port, written, network.id)
 
 
 def remove_parent(port: HostPort, parent: Parent) -> None:
@@ -89,13 +113,16 @@ def read_vlan_name(port: HostPort, name: str) -> VlanName:
             f"instead received {name}"
         )
     base, number = parts
-    if not _NUMBER.fullmatch(number):
+    vlan = read_integer(number)
+    if vlan is None:
         raise DriverRefusal(f"unable to parse a valid vlan id from: {number} (ex. eth0.10 for vlan 10)")
     if not port.has_link(base):
         raise DriverRefusal(f"-o parent interface was not found on the host: {base}")
-    vlan = int(number)
     if not 1 <= vlan <= 4094:
         raise DriverRefusal(f"vlan id must be between 1-4094, received: {vlan}")
+    if base == LOOPBACK:
+        # net/8021q/vlan.c: vlan_check_real_dev; lo is VLAN-challenged.
+        raise _vlan_refusal(name, errno.EOPNOTSUPP, "")
     if len(name.encode()) > _NAME_BYTES:
         raise _vlan_refusal(name, errno.ERANGE, "")
     if not port.is_up(base):

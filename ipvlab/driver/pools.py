@@ -25,13 +25,30 @@ class PoolConfig:
     aux_addresses: tuple[tuple[str, Address], ...] = ()
 
 
-def read_pools(requests: Sequence[PoolRequest]) -> tuple[PoolConfig, ...]:
-    """Read all subnets of a network; raises :class:`DriverRefusal` (400) that lists every fault."""
+def read_pools(requests: Sequence[PoolRequest], *, has_ipv6: bool = True) -> tuple[PoolConfig, ...]:
+    """Read all subnets of a network; raises :class:`DriverRefusal` (400) that lists every fault.
+
+    Where the network has no IPv6, of an IPv6 subnet only its own form is checked:
+    engines keep the rest unread (validateIpamConfig).
+    """
     faults: list[str] = []
-    pools = [pool for request in requests if (pool := _read_pool(request, faults)) is not None]
+    pools: list[PoolConfig] = []
+    for request in requests:
+        ignored: list[str] = []
+        parsed = parse_cidr(request.subnet)
+        if parsed is None:
+            faults.append(f"invalid subnet {request.subnet}: invalid CIDR block notation")
+            continue
+        is_unused = parsed[1].version == 6 and not has_ipv6
+        pools.append(_read_pool(request, *parsed, ignored if is_unused else faults))
     if faults:
         raise DriverRefusal("invalid network config:\n" + list_faults(faults), status=400)
     return tuple(pools)
+
+
+def subnet_versions(requests: Sequence[PoolRequest]) -> set[int]:
+    """The families of the subnets that can be read."""
+    return {parsed[1].version for request in requests if (parsed := parse_cidr(request.subnet)) is not None}
 
 
 def list_faults(faults: Sequence[str]) -> str:
@@ -39,14 +56,9 @@ def list_faults(faults: Sequence[str]) -> str:
     return faults[0] if len(faults) == 1 else "\n".join(f"* {fault}" for fault in faults)
 
 
-def _read_pool(request: PoolRequest, faults: list[str]) -> PoolConfig | None:
-    parsed = parse_cidr(request.subnet)
-    if parsed is None:
-        faults.append(f"invalid subnet {request.subnet}: invalid CIDR block notation")
-        return None
-    address, subnet = parsed
+def _read_pool(request: PoolRequest, address: Address, subnet: Subnet, faults: list[str]) -> PoolConfig:
     if address != subnet.network_address:
-        faults.append(f"invalid subnet {request.subnet}: it should be {subnet}")
+        faults.append(f"invalid subnet {address}/{subnet.prefixlen}: it should be {subnet}")
     return PoolConfig(
         subnet=subnet,
         ip_range=_read_range(request.ip_range, subnet, faults),
@@ -72,9 +84,9 @@ def _read_range(text: str | None, subnet: Subnet, faults: list[str]) -> Subnet |
         return None
     if ip_range.prefixlen < subnet.prefixlen:
         faults.append(f"invalid ip-range {text}: CIDR block is bigger than its parent subnet {subnet}")
-    elif address != ip_range.network_address:
-        faults.append(f"invalid ip-range {text}: it should be {ip_range}")
-    elif not subnet.overlaps(ip_range):
+    if address != ip_range.network_address:
+        faults.append(f"invalid ip-range {address}/{ip_range.prefixlen}: it should be {ip_range}")
+    if not subnet.overlaps(ip_range):
         faults.append(f"invalid ip-range {text}: parent subnet {subnet} doesn't contain ip-range")
     return ip_range
 

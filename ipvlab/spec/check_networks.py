@@ -120,6 +120,9 @@ def _check_pools(findings: Findings, host: str, spec: HostSpec) -> None:
     earlier: list[tuple[Subnet, Subnet | None, str]] = [(BRIDGE_SUBNET, None, "bridge")]
     for name, network in spec.networks.items():
         for index, pool in enumerate(network.ipam.config):
+            if pool.subnet.network_address.is_unspecified:
+                # It only says how large a pool the engine is to choose (29.0 and later).
+                continue
             for subnet, ip_range, owner in earlier:
                 # With an ip-range only the very same pair is refused (moby address_space.go).
                 is_same_pair = (subnet, ip_range) == (pool.subnet, pool.ip_range)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from ipvlab.driver.addresses import AddressSet
+from ipvlab.driver.dialect import DOCKER_26
 from ipvlab.driver.ipam import AddressSpace, Pool, take_address
 from ipvlab.driver.pools import PoolConfig
 from ipvlab.errors import DriverRefusal
@@ -65,6 +66,8 @@ def test_an_address_set_agrees_with_a_set(subnet: Subnet, steps: list[tuple[str,
             model.update(free[:1])
         assert len(real) == len(model)
         assert all((one in real) == (one in model) for one in every)
+        for part in subnet.subnets(new_prefix=min(subnet.prefixlen + 2, subnet.max_prefixlen)):
+            assert real.count_within(part) == sum(one in part for one in model)
 
 
 class NaiveHost(RuleBasedStateMachine):
@@ -157,13 +160,102 @@ NaiveHost.TestCase.settings = settings(max_examples=60, stateful_step_count=40, 
 TestNaiveHost = NaiveHost.TestCase
 
 
+#: The predefined blocks and the size that each is cut to, as Docker documents them.
+BLOCKS = [
+    *((f"172.{second}.0.0/16", 16) for second in (17, 18, 19)),
+    *((f"172.{second}.0.0/14", 16) for second in (20, 24, 28)),
+    ("192.168.0.0/16", 20),
+]
+
+
+@st.composite
+def subnets_near_the_pools(draw: st.DrawFn) -> Subnet:
+    """A subnet that may lie in, around or beside a predefined block."""
+    block, _ = draw(st.sampled_from(BLOCKS))
+    first = int(ipaddress.ip_network(block)[0]) + draw(st.integers(-(1 << 16), 1 << 18))
+    return ipaddress.ip_network((first, draw(st.integers(11, 32))), strict=False)
+
+
+def candidates(prefixlen: int | None) -> list[Subnet]:
+    """Every automatic pool there is, of one size or of the usual ones, in order."""
+    found: list[Subnet] = []
+    for block, usual in BLOCKS:
+        whole = ipaddress.ip_network(block)
+        if whole.prefixlen <= (prefixlen or usual):
+            found += whole.subnets(new_prefix=prefixlen or usual)
+    return found
+
+
+@settings(deadline=None)
 @given(
-    st.lists(st.sampled_from(SUBNETS).filter(lambda s: s.version == 4 and s.num_addresses > 2), max_size=8)
+    st.lists(subnets_near_the_pools(), max_size=6),
+    st.lists(subnets_near_the_pools(), max_size=6),
+    st.lists(st.none() | st.integers(14, 22), min_size=1, max_size=8),
 )
-def test_automatic_pools_overlap_nothing(on_link: list[Subnet]) -> None:
+def test_an_automatic_pool_is_the_first_candidate_that_overlaps_nothing(
+    on_link: list[Subnet], written: list[Subnet], sizes: list[int | None]
+) -> None:
     space = AddressSpace("h1")
     busy = [*on_link, ipaddress.ip_network("172.17.0.0/16")]
-    for _ in range(12):
-        subnet = space.request_automatic(4, on_link).subnet
-        assert not any(subnet.overlaps(other) for other in busy)
-        busy.append(subnet)
+    for subnet in written:
+        if not any(subnet.overlaps(other) for other in [*space.count_taken()]):
+            space.request_pool(PoolConfig(subnet))
+            busy.append(subnet)
+    for size in sizes:
+        free = (one for one in candidates(size) if not any(one.overlaps(other) for other in busy))
+        wanted = next(free, None)
+        if wanted is None:
+            with pytest.raises(DriverRefusal, match="fully subnetted"):
+                space.request_automatic(4, on_link, size)
+        else:
+            assert space.request_automatic(4, on_link, size).subnet == wanted
+            busy.append(wanted)
+
+
+@given(
+    st.lists(subnets_near_the_pools(), max_size=4),
+    st.lists(st.none() | st.integers(0, 40), min_size=1, max_size=70),
+)
+def test_in_26_an_automatic_pool_is_the_next_one_in_turn(
+    on_link: list[Subnet], steps: list[int | None]
+) -> None:
+    """The model walks a ring of pools: every pool that was looked at and held for a moment had its turn."""
+    space = AddressSpace("h1", DOCKER_26)
+    ring = candidates(None)
+    held: list[Pool] = []
+    at = 0
+    for step in steps:
+        if step is not None:
+            if held:
+                space.release_pool(held.pop(step % len(held)))
+            continue
+        taken = {pool.subnet for pool in held} | {ring[0]}
+        chosen = None
+        while chosen is None and (free := [one for one in ring[at:] + ring[:at] if one not in taken]):
+            steps_on = (ring[at:] + ring[:at]).index(free[0]) + 1
+            at = at + steps_on if at + steps_on < len(ring) else 0
+            taken.add(free[0])
+            if not any(free[0].overlaps(other) for other in on_link):
+                chosen = free[0]
+        if chosen is None:
+            with pytest.raises(DriverRefusal, match="could not find an available"):
+                space.request_automatic(4, on_link)
+        else:
+            held.append(space.request_automatic(4, on_link))
+            assert held[-1].subnet == chosen
+
+
+@given(st.lists(subnets_near_the_pools(), min_size=1, max_size=8))
+def test_of_written_subnets_those_are_refused_that_overlap_an_earlier_one(subnets: list[Subnet]) -> None:
+    space = AddressSpace("h1")
+    kept = [ipaddress.ip_network("172.17.0.0/16")]
+    for subnet in subnets:
+        # Two subnets overlap when one holds the other's first address.
+        is_refused = any(subnet[0] in other or other[0] in subnet for other in kept)
+        try:
+            space.request_pool(PoolConfig(subnet))
+        except DriverRefusal:
+            assert is_refused
+        else:
+            assert not is_refused
+            kept.append(subnet)
