@@ -1,53 +1,43 @@
-"""How a container joins networks: settings checked, addresses taken, interfaces named, routes planned.
+"""How a container joins networks: settings checked, addresses taken, everything planned.
 
 Source: moby ``daemon/container_operations.go``: validateEndpointSettings,
-libnetwork ``endpoint.go``: assignAddress, ``sandbox.go``: Endpoint.Less,
-``drivers/ipvlan/ipvlan_joinleave.go``: Join.
+libnetwork ``endpoint.go``: assignAddress.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from ipvlab.driver.addresses import family_word, parse_address
+from ipvlab.driver.addresses import family_word
+from ipvlab.driver.default_routes import Join, check_overlaps, choose_routes
 from ipvlab.driver.dialect import DialectRow
+from ipvlab.driver.endpoint_options import choose_names, find_sysctl_faults, plan_sysctls
 from ipvlab.driver.ipam import take_address
 from ipvlab.driver.pools import list_faults
-from ipvlab.driver.port import EndpointPlan, RoutePlan
+from ipvlab.driver.port import EndpointPlan
 from ipvlab.driver.requests import EndpointRequest
 from ipvlab.driver.state import Lease, Network
+from ipvlab.driver.static_addresses import find_address_faults, read_static
 from ipvlab.errors import DriverRefusal
-from ipvlab.spec.values import Address, Interface, Mode
+from ipvlab.spec.values import Interface
 
 #: What a link-local address of ``link_local_ips`` is prefixed with (libnetwork ``endpoint.go``).
 _LINK_LOCAL_BITS = {4: 16, 6: 64}
 
 
-def check_settings(network: Network, request: EndpointRequest) -> None:
+def check_settings(
+    network: Network, request: EndpointRequest, row: DialectRow, *, at_create: bool = False
+) -> None:
     """Check a container's settings for one network before anything is made.
 
-    Raises :class:`DriverRefusal` (400) that lists every fault: an address that
-    is none, of the wrong family, unspecified, or in no subnet of an enabled family.
+    Raises :class:`DriverRefusal` (400) that lists every fault of its addresses
+    and sysctls; at creation the network is named too.
     """
-    faults: list[str] = []
-    for version, text in ((4, request.ipv4), (6, request.ipv6)):
-        if text is None:
-            continue
-        address = _read_static(text, version)
-        if address is None:
-            faults.append(f"invalid {family_word(version)} address: {text}")
-        elif not any(address in pool.subnet for pool in network.pools_of(version)):
-            faults.append(f"no configured subnet contains IP address {text}")
-    for text in request.link_local:
-        address = parse_address(text)
-        if address is None or not address.is_link_local:
-            faults.append(f"invalid link-local IP address: {text}")
+    faults = [*find_address_faults(network, request, row), *find_sysctl_faults(request, row)]
     if faults:
-        raise DriverRefusal(
-            f"invalid config for network {network.name}: invalid endpoint settings:\n{list_faults(faults)}",
-            status=400,
-        )
+        where = f"invalid config for network {network.name}: " if at_create else ""
+        raise DriverRefusal(f"{where}invalid endpoint settings:\n{list_faults(faults)}", status=400)
 
 
 def take_leases(
@@ -55,12 +45,15 @@ def take_leases(
 ) -> tuple[Lease, ...]:
     """Take one address of each enabled family; ``keep`` is told of each as soon as it is held.
 
-    Raises :class:`DriverRefusal`: 403 for an address in use, 500 for full pools.
+    Raises :class:`DriverRefusal`: 403 for an address in use and for a network that
+    only holds settings, 500 for full pools.
     """
+    if network.request.is_config_only:
+        raise DriverRefusal("cannot create endpoint on configuration-only network", status=403)
     leases = []
     for version in network.versions():
         text = request.ipv4 if version == 4 else request.ipv6
-        taken = take_address(network.pools_of(version), None if text is None else _read_static(text, version))
+        taken = take_address(network.pools_of(version), read_static(text, version) if text else None)
         if taken is None:
             raise DriverRefusal(
                 f"no available {family_word(version)} addresses on this network's address pools: "
@@ -73,81 +66,46 @@ def take_leases(
     return tuple(leases)
 
 
-def name_interfaces(requests: Sequence[EndpointRequest]) -> tuple[str, ...]:
-    """The names inside the container: the wished one, else the first free of eth0, eth1 …
-
-    Raises :class:`DriverRefusal` for a name that is wished twice.
-    """
-    names: list[str] = []
-    for request in requests:
-        wished = request.interface
-        if wished is None:
-            wished = next(name for name in _ethernet_names() if name not in names)
-        elif wished in names:
-            raise DriverRefusal(f"error renaming interface to {wished}: file exists")
-        names.append(wished)
-    return tuple(names)
-
-
-def plan_endpoints(
-    joins: Sequence[tuple[Network, EndpointRequest, tuple[Lease, ...]]], row: DialectRow
-) -> tuple[EndpointPlan, ...]:
+def plan_endpoints(joins: Sequence[Join], row: DialectRow) -> tuple[EndpointPlan, ...]:
     """Everything that the datapath is told, with at most one default route for each family.
 
-    Networks compete for it by ``gw_priority``, the higher first, then in the
-    order they are joined; one that has no default route to give is passed over.
+    Raises :class:`DriverRefusal`: 500 for names, addresses and routes that are in
+    each other's way (:func:`choose_names`, :func:`check_overlaps`,
+    :func:`choose_routes`) and for what the kernel would refuse.
     """
-    interfaces = name_interfaces([request for _, request, _ in joins])
-    order = sorted(range(len(joins)), key=lambda at: -joins[at][1].gw_priority)
-    routes: dict[int, list[RoutePlan]] = {at: [] for at in order}
-    routed: set[int] = set()
-    for at in order:
-        network, _, leases = joins[at]
-        for lease in leases:
-            route = _default_route(network, lease, interfaces[at], row)
-            if route is not None and lease.version not in routed:
-                routed.add(lease.version)
-                routes[at].append(route)
+    interfaces = choose_names([join.request for join in joins], [join.interface for join in joins], row)
+    check_overlaps(joins, interfaces)
+    for join, interface in zip(joins, interfaces, strict=True):
+        _check_link_local(join, interface)
+    routes = choose_routes(joins, interfaces, row)
     return tuple(
         EndpointPlan(
-            network=network.name,
-            interface=interfaces[at],
-            parent=network.parent.link,
-            mode=network.options.mode,
-            flag=network.options.flag,
-            addresses=(*(lease.interface for lease in leases), *_link_local(request)),
-            routes=tuple(routes[at]),
+            network=join.network.name,
+            interface=interface,
+            parent=join.network.parent.link,
+            mode=join.network.options.mode,
+            flag=join.network.options.flag,
+            addresses=(*(lease.interface for lease in join.leases), *_link_local(join.request)),
+            routes=given,
+            sysctls=plan_sysctls(join.request, interface, row),
         )
-        for at, (network, request, leases) in enumerate(joins)
+        for join, interface, given in zip(joins, interfaces, routes, strict=True)
     )
 
 
-def _default_route(network: Network, lease: Lease, dev: str, row: DialectRow) -> RoutePlan | None:
-    if network.request.is_internal:
-        return None
-    if network.options.mode is Mode.L2:
-        if not network.is_external or lease.pool.gateway is None:
-            return None
-        return RoutePlan("default", lease.pool.gateway, dev, lease.version)
-    if not network.is_external and not row.routes_l3_without_parent:
-        return None
-    return RoutePlan("default", None, dev, lease.version)
+def _check_link_local(join: Join, interface: str) -> None:
+    """An interface without an IPv6 address has IPv6 off, and takes no link-local one then (EACCES)."""
+    if any(lease.version == 6 for lease in join.leases):
+        return
+    given = [address for address in _link_local(join.request) if address.version == 6]
+    if given:
+        listed = " ".join(str(address) for address in _link_local(join.request))
+        raise DriverRefusal(
+            f"failed to add interface {interface} to sandbox: error setting interface "
+            f'"{interface}" link local IPs to [{listed}]: permission denied'
+        )
 
 
 def _link_local(request: EndpointRequest) -> tuple[Interface, ...]:
     addresses = (ipaddress.ip_address(text) for text in request.link_local)
     return tuple(ipaddress.ip_interface(f"{a}/{_LINK_LOCAL_BITS[a.version]}") for a in addresses)
-
-
-def _read_static(text: str, version: int) -> Address | None:
-    address = parse_address(text)
-    if address is None or address.version != version or address.is_unspecified:
-        return None
-    return address
-
-
-def _ethernet_names() -> Iterator[str]:
-    number = 0
-    while True:
-        yield f"eth{number}"
-        number += 1

@@ -7,7 +7,7 @@ implements it on live namespaces, ``plan`` on a record in memory.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from ipvlab.spec.values import Address, Flag, Interface, Mode, Subnet
@@ -38,6 +38,8 @@ class EndpointPlan:
     #: One per enabled family, each with its subnet's prefix length.
     addresses: tuple[Interface, ...]
     routes: tuple[RoutePlan, ...]
+    #: Sysctls of the interface: paths below /proc/sys/net/ (``ipv4/conf/eth0/log_martians``) and values.
+    sysctls: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,7 +65,10 @@ class HostPort(Protocol):
         """Whether that link is administratively up."""
 
     def on_link_subnets(self) -> Sequence[Subnet]:
-        """The subnets of the host's own addresses, which automatic pools keep clear of."""
+        """What automatic pools keep clear of (``netutils/utils_linux.go``: InferReservedNetworks).
+
+        The subnets of the host's addresses, what it reaches without a gateway, and its nameservers.
+        """
 
     def add_vlan(self, name: str, base: str, vlan: int) -> None:
         """Create an 802.1Q sub-interface on ``base`` and set it up."""
@@ -79,6 +84,19 @@ class HostPort(Protocol):
 
     def remove_container(self, name: str) -> None:
         """Drop a container's namespace and everything in it."""
+
+    def rename_container(self, name: str, new: str) -> None:
+        """Let a container be known by another name."""
+
+    def set_sysctls(self, container: str, sysctls: Mapping[str, str]) -> None:
+        """Set sysctls of a container's namespace, by path below /proc/sys/net/ (``ipv4/ip_forward``)."""
+
+    def change_routes(self, container: str, gone: Sequence[RoutePlan], new: Sequence[RoutePlan]) -> None:
+        """Take routes out of a container, then put others in.
+
+        A route to take out that is not there any more is no fault; a refusal
+        leaves the routes as they were.
+        """
 
     def attach(self, container: str, endpoint: EndpointPlan) -> None:
         """Create an endpoint's sub-interface, addresses and routes, up and usable."""

@@ -40,6 +40,14 @@ class NetworkRequest:
     is_attachable: bool = False
     ipam_driver: str = "default"
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ipam_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: ``local``, ``swarm`` or ``global``; empty where the driver decides.
+    scope: str = ""
+    is_ingress: bool = False
+    #: A store of settings for other networks, with no link and no pool (``--config-only``).
+    is_config_only: bool = False
+    #: The name of the config-only network whose settings this one has (``--config-from``).
+    config_from: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,6 +83,20 @@ class ContainerRequest:
     is_interactive: bool = False
     is_detached: bool = True
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: Environment beside PATH, HOME and HOSTNAME (``-e``).
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    has_tty: bool = False
+    #: Where the program starts; empty is ``/``.
+    workdir: str = ""
+    user: str = ""
+    #: Sysctls of the container's namespace (``--sysctl net.ipv4.ip_forward=1``).
+    sysctls: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: Nameservers, search domains and resolver options instead of the host's (``--dns`` …).
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    #: Further lines of ``/etc/hosts``: name and address (``--add-host``).
+    extra_hosts: tuple[tuple[str, str], ...] = ()
 
 
 def network_request(name: str, spec: NetworkSpec) -> NetworkRequest:

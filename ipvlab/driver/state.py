@@ -21,17 +21,27 @@ SHORT_ID = 12
 
 
 class IdSource:
-    """Ids of 64 hex digits that depend on host, kind, name and how often that name was used before."""
+    """Ids of 64 hex digits that depend on host, kind, name and how often that name was used before.
 
-    def __init__(self, host: str) -> None:
+    ``starts`` counts the restarts of the host's engine, so that no id comes twice.
+    """
+
+    def __init__(self, host: str, starts: int = 0) -> None:
         self._host = host
+        self._starts = starts
         self._uses: Counter[tuple[str, str]] = Counter()
 
     def next(self, kind: str, name: str) -> str:
         """The next id for a thing of that kind and name."""
         use = self._uses[kind, name]
         self._uses[kind, name] += 1
-        return hashlib.sha256(f"{self._host}\0{kind}\0{name}\0{use}".encode()).hexdigest()
+        since = f"\0{self._starts}" if self._starts else ""
+        return hashlib.sha256(f"{self._host}\0{kind}\0{name}\0{use}{since}".encode()).hexdigest()
+
+    def start_again(self, starts: int) -> None:
+        """Begin again after a restart, with ids that were not given before."""
+        self._starts = starts
+        self._uses.clear()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +104,8 @@ class Network:
     pools: tuple[Pool, ...]
     has_ipv4: bool
     has_ipv6: bool
+    #: Whether its parent could not be had back after the engine restarted: it is listed, and can be removed.
+    is_lost: bool = False
     #: By container name, in the order they joined.
     endpoints: dict[str, Endpoint] = dataclasses.field(default_factory=dict)
     _named: dict[str, tuple[Endpoint, ...]] = dataclasses.field(default_factory=dict)
@@ -135,21 +147,32 @@ class Network:
 class ContainerState(StrEnum):
     """What Docker says of a container's process."""
 
+    CREATED = "created"
     RUNNING = "running"
     EXITED = "exited"
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Container:
-    """A container that exists on one host; a stopped one holds no address and no name."""
+    """A container that exists on one host; only a running one holds addresses and names."""
 
     name: str
     id: str
     created: datetime.datetime
     hostname: str
     request: ContainerRequest
-    state: ContainerState = ContainerState.RUNNING
+    state: ContainerState = ContainerState.CREATED
+    #: Its places on networks, in the order joined; none while it is not running.
     endpoints: list[Endpoint] = dataclasses.field(default_factory=list)
+    #: The networks that it is to be on whenever it runs: the request's, as ``network connect``
+    #: and ``disconnect`` have changed them since.
+    joins: tuple[EndpointRequest, ...] = ()
+    #: How its program ended last (128 + n for signal n); None before it ever ended or failed to start.
+    exit_code: int | None = None
+    started: datetime.datetime | None = None
+    finished: datetime.datetime | None = None
+    #: Why the last start failed; empty after one that did not.
+    error: str = ""
 
     @property
     def is_running(self) -> bool:

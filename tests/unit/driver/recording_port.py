@@ -6,13 +6,15 @@ import dataclasses
 import datetime
 import errno
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ipvlab.driver.commands import execute
+from ipvlab.driver.docker_host import DockerHost
 from ipvlab.driver.engine import Engine
-from ipvlab.driver.port import CommandResult, EndpointPlan
+from ipvlab.driver.port import CommandResult, EndpointPlan, RoutePlan
 from ipvlab.driver.session import parse_command
 from ipvlab.driver.state import Container
+from ipvlab.driver.workloads import PortWorkloads
 from ipvlab.errors import KernelRefusal
 from ipvlab.spec.values import Dialect, Subnet
 
@@ -25,6 +27,7 @@ class RecordingPort:
     vlans: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
     containers: dict[str, dict[str, EndpointPlan]] = dataclasses.field(default_factory=dict)
     hostnames: dict[str, str] = dataclasses.field(default_factory=dict)
+    sysctls: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     on_link: tuple[Subnet, ...] = ()
     executed: list[tuple[str, tuple[str, ...]]] = dataclasses.field(default_factory=list)
     refusing: set[str] = dataclasses.field(default_factory=set)
@@ -68,6 +71,24 @@ class RecordingPort:
     def remove_container(self, name: str) -> None:
         del self.containers[name]
 
+    def rename_container(self, name: str, new: str) -> None:
+        self._refuse("rename_container")
+        assert new not in self.containers
+        self.containers[new] = self.containers.pop(name)
+        self.hostnames[new] = self.hostnames.pop(name)
+
+    def set_sysctls(self, container: str, sysctls: Mapping[str, str]) -> None:
+        self._refuse("set_sysctls")
+        assert container in self.containers
+        self.sysctls.setdefault(container, {}).update(sysctls)
+
+    def change_routes(self, container: str, gone: Sequence[RoutePlan], new: Sequence[RoutePlan]) -> None:
+        self._refuse("change_routes")
+        for interface, plan in self.containers[container].items():
+            kept = [route for route in plan.routes if route not in gone]
+            here = [route for route in new if route.dev == interface]
+            self.containers[container][interface] = dataclasses.replace(plan, routes=(*kept, *here))
+
     def attach(self, container: str, endpoint: EndpointPlan) -> None:
         if self.attaches_allowed == 0:
             self._refuse("attach")
@@ -102,11 +123,12 @@ class Host:
         self.port.links.update(dict.fromkeys(links, True))
         self.now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
         self.engine = Engine(name, self.port, dialect, clock=lambda: self.now)
+        self.docker_host = DockerHost(self.engine, PortWorkloads(self.port.execute, lambda: self.now))
 
     def docker(self, line: str) -> CommandResult:
         """Carry out ``docker LINE``, whatever becomes of it."""
         command = parse_command(f"docker {line}")
-        return execute(self.engine, command)  # type: ignore[arg-type]  # the line begins with docker
+        return execute(self.docker_host, command)  # type: ignore[arg-type]  # the line begins with docker
 
     def ok(self, line: str) -> str:
         """Carry out ``docker LINE``, which must succeed; its standard output without the last newline."""
@@ -117,9 +139,18 @@ class Host:
     def refused(self, line: str) -> str:
         """The engine's text for ``docker LINE``, which it must refuse without leaving a trace."""
         before = (self.port.snapshot(), self.state())
+        known = set(self.engine.containers)
         result = self.docker(line)
         assert result.exit_code in (1, 125), result
-        assert result.stdout == ""
+        for name in self.engine.containers.keys() - known:
+            # A container that did not start stays as created, and its id was printed if it was detached.
+            container = self.engine.containers[name]
+            assert container.state == "created"
+            assert result.stdout in ("", f"{container.id}\n")
+            self.ok(f"rm {name}")
+            break
+        else:
+            assert result.stdout == ""
         assert (self.port.snapshot(), self.state()) == before
         text = result.stderr.removeprefix("docker: ")
         assert text.startswith("Error response from daemon: "), text

@@ -43,10 +43,10 @@ def test_run_of_a_shell_prints_the_id_and_leaves_it_running(host: Host, options:
 def test_a_refused_run_ends_with_125_and_the_clients_tail(host: Host) -> None:
     host.ok(f"{CREATE} n")
     host.run("--net=n --ip=10.0.0.9")
-    result = host.docker("run --net=n --ip=10.0.0.9 -itd alpine")
+    result = host.docker("run --net=n --ip=10.0.0.9 -itd --name=late alpine")
     assert result == CommandResult(
         125,
-        "",
+        f"{host.engine.containers['late'].id}\n",
         "docker: Error response from daemon: failed to set up container networking: "
         f"Address already in use{RUN_TAIL}",
     )
@@ -253,7 +253,7 @@ def test_ps_lists_the_newest_first_and_stopped_ones_only_with_a(host: Host) -> N
     identity = host.engine.containers["a"].id[:12]
     assert line == f'{identity}   alpine    "/bin/sh"   About a minute ago   Up About a minute             a'
     assert [row.split()[-1] for row in host.ok("ps -a").splitlines()] == ["NAMES", "b", "a"]
-    assert "Exited (0) Less than a second ago" in host.ok("ps -a")
+    assert "Exited (137) Less than a second ago" in host.ok("ps -a")
     assert host.ok("ps -q") == identity
 
 

@@ -24,7 +24,7 @@ class Terminal:
         errors = []
         for parsed in parse_lines(block.split("\n")):
             if isinstance(parsed.command, DockerCommand):
-                result = execute(self.host.engine, parsed.command)
+                result = execute(self.host.docker_host, parsed.command)
                 self.session.settle(parsed.command, result)
                 if result.exit_code:
                     errors.append(result.stderr)

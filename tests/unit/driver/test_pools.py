@@ -226,4 +226,4 @@ def test_ipv6_without_a_subnet_takes_unique_local_64s_of_the_host() -> None:
 
 
 def test_an_unknown_ipam_driver_is_refused(host: Host) -> None:
-    assert "no IPAM driver 'dhcp'" in host.refused(f"{CREATE} --ipam-driver=dhcp n")
+    assert host.refused(f"{CREATE} --ipam-driver=dhcp n") == 'plugin "dhcp" not found'

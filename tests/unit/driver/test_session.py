@@ -89,7 +89,7 @@ def follow(host: Host, block: str) -> list[str]:
     for parsed in parse_lines(block.split("\n")):
         places.append(session.place(parsed.command) or "-")
         if isinstance(parsed.command, DockerCommand):
-            result = execute(host.engine, parsed.command)
+            result = execute(host.docker_host, parsed.command)
         elif isinstance(parsed.command, Exit):
             result = session.leave()
         else:
@@ -169,3 +169,25 @@ def test_setting_the_ipvlan_mode_is_done_in_the_container(host: Host) -> None:
 
 def test_restarting_docker_is_done_on_the_host(host: Host) -> None:
     assert follow(host, f"{NETWORK}\ndocker run --net=n --name=a -it alpine\nrestart docker")[-1] == "-"
+
+
+@pytest.mark.parametrize("entering", ["docker attach a", "docker start -ai a", "docker start -i a"])
+def test_a_shell_is_entered_by_attaching_too_and_its_exit_stops_the_container(
+    host: Host, entering: str
+) -> None:
+    host.ok("network create -d ipvlan n")
+    host.run("--net=n --name=a")
+    session = Session(host.engine)
+    command = parse_command(entering)
+    session.settle(command, execute(host.docker_host, command))  # type: ignore[arg-type]  # docker lines
+    assert session.container == "a"
+    assert session.leave().exit_code == 0
+    assert not host.engine.containers["a"].is_running
+
+
+def test_a_program_that_ran_to_its_end_is_not_entered(host: Host) -> None:
+    host.ok("network create -d ipvlan n")
+    session = Session(host.engine)
+    command = parse_command("docker run -it --net=n --name a alpine hostname -f", allows_programs=True)
+    session.settle(command, execute(host.docker_host, command))  # type: ignore[arg-type]  # docker lines
+    assert (session.container, host.engine.containers["a"].is_running) == (None, False)
