@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
+from ipvlab.driver.flag_values import Check, Kind, check_kind, read_csv
 from ipvlab.driver.options import parse_bool
 from ipvlab.errors import CommandUnknown
 
@@ -17,6 +18,8 @@ class ClientRefusal:
 
     text: str
     exit_code: int
+    #: What it prints all the same on standard output, as for a deprecated option.
+    stdout: str = ""
 
 
 class ClientFault(Exception):
@@ -27,65 +30,126 @@ class ClientFault(Exception):
         self.refusal = ClientRefusal(text, exit_code)
 
 
+class HelpWanted(Exception):
+    """The line asks for ``--help``; carries the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Flag:
+    """One option of a command: its spellings, its kind, and what its value must be like."""
+
+    name: str
+    short: str = ""
+    kind: Kind = Kind.TEXT
+    #: Where the value is kept: another option's name for a second spelling of it.
+    keeps_as: str = ""
+    #: The spelling that the client recommends instead, when it warns of this one.
+    instead: str = ""
+    check: Check | None = None
+
+    @property
+    def shown(self) -> str:
+        """The option as the client quotes it: ``-l, --label``."""
+        return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verb:
-    """One Docker command: its path, its usage line and the options that a lab knows."""
+    """One Docker command: its path, its usage line without the path, and its options."""
 
     path: str
     usage: str
-    #: Options with a value, by every spelling without dashes, to the canonical one.
-    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    #: Options that are true when named.
-    switches: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    flags: tuple[Flag, ...] = ()
     minimum: int = 1
     maximum: int | None = None
     #: Options may follow arguments; not so where a container's command follows.
     is_interspersed: bool = True
+    #: The other paths of the command (``docker ps`` is ``docker container ls``).
+    aliases: tuple[str, ...] = ()
 
     def fault(self, text: str) -> ClientFault:
         """A fault in the options: exit code 125."""
-        return ClientFault(f"{text}\n\n{self._usage()}", 125)
+        return ClientFault(f"{text}\n\n{self.usage_lines()}\n\n{self._help_line('Run')}", 125)
+
+    def late_fault(self, text: str) -> ClientFault:
+        """A fault that ``run`` and ``create`` find after reading the options: exit code 125, no usage."""
+        return ClientFault(f"docker: {text}\n\n{self._help_line('Run')}", 125)
 
     def check_count(self, arguments: Sequence[str]) -> None:
         """Raise for too few or too many arguments: exit code 1."""
         count = len(arguments)
         if count >= self.minimum and (self.maximum is None or count <= self.maximum):
             return
-        least = "" if self.maximum == self.minimum else "at least "
+        is_least = self.maximum != self.minimum
         plural = "" if self.minimum == 1 else "s"
-        wanted = (
-            "accepts no arguments"
-            if self.maximum == 0
-            else f"requires {least}{self.minimum} argument{plural}"
-        )
-        raise ClientFault(f"docker: '{self.path}' {wanted}\n\n{self._usage()}", 1)
+        wanted = f"requires {'at least ' if is_least else ''}{self.minimum} argument{plural}"
+        if self.maximum == 0:
+            wanted = "accepts no arguments"
+        # The client's two checks of counts send the reader to the help in different words.
+        tail = self._help_line("See" if is_least and self.maximum != 0 else "Run")
+        raise ClientFault(f"docker: '{self.path}' {wanted}\n\n{self.usage_lines()}\n\n{tail}", 1)
 
-    def _usage(self) -> str:
-        return f"Usage:  {self.usage}\n\nRun '{self.path} --help' for more information"
+    def usage_lines(self) -> str:
+        """``Usage:  docker …``."""
+        return f"Usage:  {self.path} {self.usage}"
+
+    def help_text(self) -> str:
+        """What ``--help`` prints: usage, other spellings, and the options by name."""
+        parts = [self.usage_lines()]
+        if self.aliases:
+            parts.append("Aliases:\n  " + ", ".join(self.aliases))
+        options = sorted(
+            (flag for flag in self.flags if not flag.keeps_as and not flag.instead), key=lambda f: f.name
+        )
+        if options:
+            parts.append("Options:\n" + "\n".join(f"  {_help_row(flag)}" for flag in options))
+        return "\n\n".join(parts) + "\n"
+
+    def _help_line(self, word: str) -> str:
+        return f"{word} '{self.path} --help' for more information"
 
 
 class Options:
-    """The options of one command line by canonical name, and the arguments beside them."""
+    """The options of one command line by name, and the arguments beside them.
 
-    def __init__(self, verb: Verb, words: Sequence[str]) -> None:
+    A line outside the verb's options is a :class:`ClientFault` with the
+    client's text; ``is_closed`` (scenario files) makes an unknown option a
+    :class:`CommandUnknown` with the nearest known one, so that it is found at load.
+    """
+
+    def __init__(self, verb: Verb, words: Sequence[str], *, is_closed: bool = True) -> None:
         self.verb = verb
         self.arguments: list[str] = []
+        #: What the client says on standard output before it does anything.
+        self.notices = ""
+        self._is_closed = is_closed
         self._values: dict[str, list[str]] = {}
-        self._read(list(words))
-        verb.check_count(self.arguments)
+        self._long = {flag.name: flag for flag in verb.flags}
+        self._short = {flag.short: flag for flag in verb.flags if flag.short}
+        try:
+            self._read(list(words))
+            verb.check_count(self.arguments)
+        except ClientFault as fault:
+            fault.refusal = dataclasses.replace(fault.refusal, stdout=self.notices)
+            raise
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Every value of an option, in the order written."""
+        """Every value of an option, in the order written; those of a slice taken apart."""
         return tuple(self._values.get(name, ()))
-
-    def split(self, name: str) -> tuple[str, ...]:
-        """Every value, comma-separated ones taken apart (pflag's StringSlice)."""
-        return tuple(part for text in self.all(name) for part in text.split(","))
 
     def last(self, name: str) -> str | None:
         """The last value of an option, which wins, or None."""
         values = self.all(name)
         return values[-1] if values else None
+
+    def number(self, name: str) -> int | None:
+        """The last value of a number, or None where it is absent."""
+        text = self.last(name)
+        return None if text is None else int(text, 0)
 
     def switch(self, name: str) -> bool | None:
         """The last value of a switch, or None where it is absent."""
@@ -96,6 +160,16 @@ class Options:
         """``k=v`` values; a key alone has an empty value, and a later one wins."""
         pairs = (text.partition("=") for text in self.all(name))
         return {key: value for key, _, value in pairs}
+
+    def filters(self) -> dict[str, tuple[str, ...]]:
+        """``--filter`` as the engine takes it: for each name its values."""
+        found: dict[str, dict[str, None]] = {}
+        for text in self.all("filter"):
+            name, _, value = text.partition("=")
+            # Empty filters mean nothing (opts/filter.go).
+            if name:
+                found.setdefault(name.strip().lower(), {})[value.strip()] = None
+        return {name: tuple(values) for name, values in found.items()}
 
     def _read(self, words: list[str]) -> None:
         while words:
@@ -115,53 +189,104 @@ class Options:
 
     def _read_long(self, word: str, words: list[str]) -> None:
         name, equals, value = word[2:].partition("=")
-        if name in self.verb.switches:
-            self._set_switch(self.verb.switches[name], name, value if equals else "true")
-        elif name in self.verb.values:
-            if not equals and not words:
-                raise self.verb.fault(f"flag needs an argument: --{name}")
-            self._add(self.verb.values[name], value if equals else words.pop(0))
+        if not name or name.startswith("-"):
+            raise self.verb.fault(f"bad flag syntax: {word}")
+        flag = self._long.get(name)
+        if flag is None:
+            if name == "help":
+                raise HelpWanted(self.verb.help_text())
+            self._refuse_unknown(f"--{name}", f"unknown flag: --{name}")
+        if equals:
+            self._set(flag, value)
+        elif flag.kind is Kind.SWITCH:
+            self._set(flag, "true")
+        elif words:
+            self._set(flag, words.pop(0))
         else:
-            self._refuse_unknown(f"--{name}", "--", (*self.verb.switches, *self.verb.values))
+            raise self.verb.fault(f"flag needs an argument: --{name}")
 
     def _read_short(self, word: str, words: list[str]) -> None:
         cluster = word[1:]
         while cluster:
-            letter, cluster = cluster[0], cluster[1:]
-            if letter in self.verb.switches:
-                value = "true"
-                if cluster.startswith("="):
-                    value, cluster = cluster[1:], ""
-                self._set_switch(self.verb.switches[letter], letter, value)
-            elif letter in self.verb.values:
-                if not cluster and not words:
-                    raise self.verb.fault(f"flag needs an argument: '{letter}' in {word}")
-                self._add(self.verb.values[letter], cluster.removeprefix("=") or words.pop(0))
+            rest, letter, cluster = cluster, cluster[0], cluster[1:]
+            flag = self._short.get(letter)
+            if flag is None:
+                if letter == "h":
+                    raise HelpWanted(
+                        f"Flag shorthand -h has been deprecated, use --help\n{self.verb.help_text()}"
+                    )
+                self._refuse_unknown(f"-{letter}", f"unknown shorthand flag: '{letter}' in -{rest}")
+            if len(cluster) > 1 and cluster[0] == "=":
+                self._set(flag, cluster[1:])
                 return
+            if flag.kind is Kind.SWITCH:
+                self._set(flag, "true")
+                continue
+            if cluster:
+                self._set(flag, cluster)
+            elif words:
+                self._set(flag, words.pop(0))
             else:
-                self._refuse_unknown(f"-{letter}", "-", ())
+                raise self.verb.fault(f"flag needs an argument: '{letter}' in -{rest}")
+            return
 
-    def _set_switch(self, canonical: str, name: str, value: str) -> None:
-        if parse_bool(value) is None:
-            raise self.verb.fault(
-                f'invalid argument "{value}" for "--{name}" flag: '
-                f'strconv.ParseBool: parsing "{value}": invalid syntax'
-            )
-        self._add(canonical, value)
+    def _set(self, flag: Flag, value: str) -> None:
+        why = check_kind(flag.kind, value) or (flag.check(value) if flag.check is not None else None)
+        if why is not None:
+            raise self.verb.fault(f'invalid argument "{_quote(value)}" for "{flag.shown}" flag: {why}')
+        if flag.instead:
+            self.notices += f"Flag --{flag.name} has been deprecated, use --{flag.instead} instead\n"
+        values = read_csv(value) if flag.kind is Kind.SLICE else [value]
+        self._values.setdefault(flag.keeps_as or flag.name, []).extend(values)
 
-    def _add(self, canonical: str, value: str) -> None:
-        self._values.setdefault(canonical, []).append(value)
-
-    def _refuse_unknown(self, option: str, dashes: str, known: Sequence[str]) -> NoReturn:
-        near = difflib.get_close_matches(option.removeprefix(dashes), known, 1)
-        hint = f"did you mean {dashes}{near[0]}?" if near else f"known are: {self._known()}"
+    def _refuse_unknown(self, option: str, text: str) -> NoReturn:
+        if not self._is_closed:
+            raise self.verb.fault(text)
+        near = difflib.get_close_matches(option.lstrip("-"), self._long, 1) if option[1:2] == "-" else []
+        hint = f"did you mean --{near[0]}?" if near else f"known are: {_known(self._long.values())}"
         raise CommandUnknown(f"`{self.verb.path}` has no option {option} here", hint=hint)
 
-    def _known(self) -> str:
-        names = {*self.verb.switches, *self.verb.values}
-        return " ".join(sorted(f"-{name}" if len(name) == 1 else f"--{name}" for name in names))
+
+def declare(
+    text: str,
+    *,
+    short: Mapping[str, str] | None = None,
+    spelled: Mapping[str, str] | None = None,
+    deprecated: Mapping[str, str] | None = None,
+    checks: Mapping[str, Check] | None = None,
+) -> tuple[Flag, ...]:
+    """The options of a verb from a list of names, each with a letter for its kind (``driver=``, ``rm!``).
+
+    ``!`` is a switch, ``=`` a text, ``+`` a text that may come again, ``*`` a slice
+    (comma-separated, may come again), ``#`` a number; others are in :class:`Kind`.
+    ``short`` has the letters, ``spelled`` second spellings (silent), ``deprecated``
+    those that the client warns of, ``checks`` what a value must be like.
+    """
+    short, checks = short or {}, checks or {}
+    flags = {
+        word[:-1]: Flag(word[:-1], short.get(word[:-1], ""), Kind(word[-1]), check=checks.get(word[:-1]))
+        for word in text.split()
+    }
+    second = [
+        dataclasses.replace(flags[of], name=name, short="", keeps_as=of)
+        for name, of in (spelled or {}).items()
+    ]
+    old = [
+        dataclasses.replace(flags[of], name=name, short="", keeps_as=of, instead=of)
+        for name, of in (deprecated or {}).items()
+    ]
+    return (*flags.values(), *second, *old)
 
 
-def spell(*names: str) -> dict[str, str]:
-    """Spellings to their canonical name; each argument is ``canonical|other|o``."""
-    return {spelling: name.split("|")[0] for name in names for spelling in name.split("|")}
+def _known(flags: Iterable[Flag]) -> str:
+    names = {f"--{flag.name}" for flag in flags} | {f"-{flag.short}" for flag in flags if flag.short}
+    return " ".join(sorted(names))
+
+
+def _help_row(flag: Flag) -> str:
+    letter = f"-{flag.short}, " if flag.short else "    "
+    return f"{letter}--{flag.name}{flag.kind.placeholder}"
+
+
+def _quote(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')

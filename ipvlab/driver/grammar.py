@@ -1,247 +1,308 @@
-"""Docker's command lines as frozen values; what its client refuses is a value too."""
+"""Docker's command lines read into values; what its client refuses is a value too."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ipvlab.driver.flags import ClientFault, ClientRefusal, Options, Verb, spell
+from ipvlab.driver.docker_commands import (
+    ContainerAttach,
+    ContainerCreate,
+    ContainerExec,
+    ContainerKill,
+    ContainerList,
+    ContainerLogs,
+    ContainerPrune,
+    ContainerRemove,
+    ContainerRename,
+    ContainerRestart,
+    ContainerRun,
+    ContainerStart,
+    ContainerStop,
+    ContainerWait,
+    DockerCommand,
+    Help,
+    Info,
+    Inspect,
+    NetworkConnect,
+    NetworkCreate,
+    NetworkDisconnect,
+    NetworkInspect,
+    NetworkList,
+    NetworkPrune,
+    NetworkRemove,
+    Version,
+)
+from ipvlab.driver.flags import ClientFault, ClientRefusal, HelpWanted, Options
 from ipvlab.driver.ip_grammar import Exit, IpCommand, RestartDocker, parse_ip
-from ipvlab.driver.network_flags import read_network_flags
-from ipvlab.driver.pool_flags import read_pool_flags
-from ipvlab.driver.requests import ContainerRequest, NetworkRequest
+from ipvlab.driver.network_flags import read_connect_flags
+from ipvlab.driver.pool_flags import read_network_request
+from ipvlab.driver.run_flags import read_container_request, read_variables
+from ipvlab.driver.verbs import FOREIGN, FOREIGN_OF_CONTAINER, VERBS, find_verb
 from ipvlab.driver.words import Words
 from ipvlab.errors import CommandUnknown
+from ipvlab.spec.values import Dialect
 
+__all__ = [
+    "ContainerExec",
+    "ContainerList",
+    "ContainerRemove",
+    "ContainerRun",
+    "ContainerStop",
+    "DockerCommand",
+    "NetworkCreate",
+    "NetworkInspect",
+    "NetworkList",
+    "NetworkRemove",
+    "is_shell",
+    "parse_docker",
+]
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class NetworkCreate:
-    """``docker network create``."""
-
-    request: NetworkRequest
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NetworkRemove:
-    """``docker network rm``; with ``-f`` a missing network is no fault."""
-
-    names: tuple[str, ...]
-    is_forced: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NetworkInspect:
-    """``docker network inspect``."""
-
-    names: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NetworkList:
-    """``docker network ls``."""
-
-    is_quiet: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ContainerRun:
-    """``docker run``; ``inner`` is what the container runs, or None for a shell that stays."""
-
-    request: ContainerRequest
-    inner: IpCommand | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ContainerExec:
-    """``docker exec``; ``inner`` is what it runs, or None for a shell."""
-
-    container: str
-    argv: tuple[str, ...]
-    inner: IpCommand | None
-    is_interactive: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ContainerStop:
-    """``docker stop``."""
-
-    names: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ContainerRemove:
-    """``docker rm``."""
-
-    names: tuple[str, ...]
-    is_forced: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ContainerList:
-    """``docker ps``; without ``-a`` only those that run."""
-
-    shows_all: bool = False
-    is_quiet: bool = False
-
-
-DockerCommand = (
-    NetworkCreate
-    | NetworkRemove
-    | NetworkInspect
-    | NetworkList
-    | ContainerRun
-    | ContainerExec
-    | ContainerStop
-    | ContainerRemove
-    | ContainerList
-    | ClientRefusal
-)
-
-_CREATE = Verb(
-    "docker network create",
-    "docker network create [OPTIONS] NETWORK",
-    values=spell(
-        "driver|d", "opt|o", "subnet", "gateway", "ip-range", "aux-address", "label", "ipam-driver", "scope"
-    ),
-    switches=spell("internal", "ipv6", "ipv4", "attachable"),
-    maximum=1,
-)
-_NETWORK_RM = Verb("docker network rm", "docker network rm NETWORK [NETWORK...]", switches=spell("force|f"))
-_INSPECT = Verb("docker network inspect", "docker network inspect [OPTIONS] NETWORK [NETWORK...]")
-_NETWORK_LS = Verb(
-    "docker network ls", "docker network ls [OPTIONS]", switches=spell("quiet|q"), minimum=0, maximum=0
-)
-_RUN = Verb(
-    "docker run",
-    "docker run [OPTIONS] IMAGE [COMMAND] [ARG...]",
-    values=spell(
-        "network|net",
-        "ip",
-        "ip6",
-        "name",
-        "hostname|h",
-        "network-alias|net-alias",
-        "mac-address",
-        # The rest is without effect on an ipvlan network, or on a lab.
-        "env|e",
-        "label|l",
-        "publish|p",
-        "expose",
-        "cap-add",
-    ),
-    switches=spell("interactive|i", "tty|t", "detach|d", "rm", "privileged", "publish-all|P"),
-    is_interspersed=False,
-)
-_EXEC = Verb(
-    "docker exec",
-    "docker exec [OPTIONS] CONTAINER COMMAND [ARG...]",
-    switches=spell("interactive|i", "tty|t"),
-    minimum=2,
-    is_interspersed=False,
-)
-_STOP = Verb("docker stop", "docker stop [OPTIONS] CONTAINER [CONTAINER...]", values=spell("time|timeout|t"))
-_RM = Verb("docker rm", "docker rm [OPTIONS] CONTAINER [CONTAINER...]", switches=spell("force|f"))
-_PS = Verb(
-    "docker ps", "docker ps [OPTIONS]", switches=spell("all|a", "quiet|q", "no-trunc"), minimum=0, maximum=0
-)
-_LATER = {
-    "network": ("connect", "disconnect", "prune"),
-    "": ("start", "restart", "inspect", "logs", "attach", "kill", "rename", "create", "version", "info"),
-}
+_GROUPS = ("network", "container", "system")
+_INSPECT_TYPES = (
+    "config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume",
+)  # fmt: skip
 _SHELLS = frozenset({"sh", "/bin/sh", "ash", "/bin/ash", "bash", "/bin/bash"})
 
 
-def parse_docker(argv: Sequence[str]) -> DockerCommand:
+def parse_docker(
+    argv: Sequence[str], *, allows_programs: bool = False, dialect: Dialect = Dialect.DOCS
+) -> DockerCommand:
     """Read a command line that begins with ``docker``.
 
-    Raises :class:`CommandUnknown` for a command or an option outside the
-    grammar; what Docker's own client would refuse is a :class:`ClientRefusal`.
+    Without ``allows_programs`` (scenario files) the grammar is closed: a
+    command, an option or a container's command outside it is a
+    :class:`CommandUnknown`. With it any program may be run, and what a lab does
+    not know is answered as Docker's client answers. What that client refuses by
+    itself is a :class:`ClientRefusal`; since 29 it refuses a little more.
     """
     words = Words(argv)
     words.take("docker")
-    verb = words.take("a command of docker")
-    if verb in ("network", "container"):
-        group = "" if verb == "container" else "network "
-        verb = group + words.take(f"a command of docker {verb}")
     try:
-        return _parse(verb, words)
+        _skip_global_options(words, is_closed=not allows_programs)
+        return _Reader(words, allows_programs, dialect).read()
     except ClientFault as fault:
         return fault.refusal
+    except HelpWanted as wanted:
+        return Help(wanted.text)
 
 
-def _parse(verb: str, words: Words) -> DockerCommand:
-    match verb:
-        case "network create":
-            return _parse_create(Options(_CREATE, words.rest))
-        case "network rm" | "network remove":
-            options = Options(_NETWORK_RM, words.rest)
-            return NetworkRemove(tuple(options.arguments), bool(options.switch("force")))
-        case "network inspect":
-            return NetworkInspect(tuple(Options(_INSPECT, words.rest).arguments))
-        case "network ls" | "network list":
-            return NetworkList(bool(Options(_NETWORK_LS, words.rest).switch("quiet")))
-        case "run":
-            return _parse_run(Options(_RUN, words.rest))
-        case "exec":
-            options = Options(_EXEC, words.rest)
-            container, *argv = options.arguments
-            is_interactive = bool(options.switch("interactive"))
-            return ContainerExec(container, tuple(argv), _parse_inner(argv), is_interactive)
-        case "stop":
-            return ContainerStop(tuple(Options(_STOP, words.rest).arguments))
-        case "rm":
-            options = Options(_RM, words.rest)
-            return ContainerRemove(tuple(options.arguments), bool(options.switch("force")))
-        case "ps" | "ls":
-            options = Options(_PS, words.rest)
-            return ContainerList(bool(options.switch("all")), bool(options.switch("quiet")))
-    group, _, name = verb.rpartition(" ")
-    if name in _LATER[group]:
-        raise words.refusal(f"`docker {verb}` is not built yet")
-    raise words.refusal(f"`docker {verb}` is not a known command")
+def _skip_global_options(words: Words, *, is_closed: bool) -> None:
+    while words.rest and words.rest[0].startswith("-"):
+        option = words.take("")
+        if option in ("-v", "--version"):
+            return
+        if option in ("-D", "--debug"):
+            continue
+        if option in ("-l", "--log-level", "--config"):
+            words.take(f"the value of {option}")
+        elif option.partition("=")[0] not in ("--log-level", "--config"):
+            if option.partition("=")[0] in ("-H", "--host", "-c", "--context"):
+                raise words.refusal("a host's docker speaks to that host's own engine")
+            if is_closed:
+                raise words.refusal(f"option {option} is not known here")
+            text = f"unknown flag: {option.partition('=')[0]}"
+            if not option.startswith("--"):
+                text = f"unknown shorthand flag: '{option[1:2]}' in {option}"
+            usage = "Usage:  docker [OPTIONS] COMMAND [ARG...]\n\nRun 'docker --help' for more information"
+            raise ClientFault(f"{text}\n\n{usage}", 125)
 
 
-def _parse_create(options: Options) -> NetworkCreate:
-    return NetworkCreate(
-        NetworkRequest(
-            name=options.arguments[0],
-            driver=options.last("driver") or "bridge",
-            options=options.pairs("opt"),
-            pools=read_pool_flags(options),
-            enable_ipv4=options.switch("ipv4"),
-            enable_ipv6=options.switch("ipv6"),
-            is_internal=bool(options.switch("internal")),
-            is_attachable=bool(options.switch("attachable")),
-            ipam_driver=options.last("ipam-driver") or "default",
-            labels=options.pairs("label"),
+class _Reader:
+    """One command line on its way to a value."""
+
+    def __init__(self, words: Words, allows_programs: bool, dialect: Dialect) -> None:
+        self._words = words
+        self._allows_programs = allows_programs
+        self._dialect = dialect
+
+    def read(self) -> DockerCommand:
+        words = self._words
+        path = ["docker"]
+        if not words.rest and words.text.split()[-1] in ("-v", "--version"):
+            return Version(is_short=True)
+        path.append(self._take_word("docker"))
+        if path[-1] in _GROUPS:
+            path.append(self._take_word(" ".join(path)))
+        found = find_verb(" ".join(path))
+        if found is None:
+            return self._refuse_command(" ".join(path))
+        verb, first_path = found
+        options = Options(verb, words.rest, is_closed=not self._allows_programs)
+        return _BUILDERS[first_path](self, options)
+
+    def _take_word(self, group: str) -> str:
+        if self._allows_programs and not self._words.rest:
+            raise HelpWanted(_group_help(group))
+        word = self._words.take(f"a command of {group}")
+        if self._allows_programs and word in ("--help", "-h", "help"):
+            raise HelpWanted(_group_help(group))
+        return word
+
+    def _refuse_command(self, path: str) -> ClientRefusal:
+        group, _, word = path.rpartition(" ")
+        is_foreign = word in (FOREIGN_OF_CONTAINER if group == "docker container" else FOREIGN)
+        if not self._allows_programs:
+            raise self._words.refusal(f"`{path}` is not a known command")
+        if is_foreign:
+            return ClientRefusal(f"{path}: a lab's hosts have networks and containers, and no more", 1)
+        usage = "" if group == "docker" else f"Usage:  {group}\n\n"
+        return ClientRefusal(
+            f"docker: unknown command: {path}\n\n{usage}Run '{group} --help' for more information", 1
         )
+
+    def create_network(self, options: Options) -> DockerCommand:
+        return NetworkCreate(read_network_request(options, self._dialect))
+
+    def connect(self, options: Options) -> DockerCommand:
+        network, container = options.arguments
+        return NetworkConnect(network, container, read_connect_flags(options, network, self._dialect))
+
+    def run(self, options: Options) -> DockerCommand:
+        request = read_container_request(options, self._dialect)
+        return ContainerRun(request, self._read_inner(request.command))
+
+    def create(self, options: Options) -> DockerCommand:
+        request = read_container_request(options, self._dialect)
+        self._read_inner(request.command)
+        return ContainerCreate(request)
+
+    def execute(self, options: Options) -> DockerCommand:
+        container, *argv = options.arguments
+        return ContainerExec(
+            container,
+            tuple(argv),
+            self._read_inner(argv),
+            is_interactive=bool(options.switch("interactive")),
+            has_tty=bool(options.switch("tty")),
+            is_detached=bool(options.switch("detach")),
+            env=read_variables(options),
+            workdir=options.last("workdir") or "",
+            user=options.last("user") or "",
+        )
+
+    def start(self, options: Options) -> DockerCommand:
+        names = tuple(options.arguments)
+        is_attached, is_interactive = bool(options.switch("attach")), bool(options.switch("interactive"))
+        if (is_attached or is_interactive) and len(names) > 1:
+            return ClientRefusal("you cannot start and attach multiple containers at once", 1)
+        return ContainerStart(names, is_attached, is_interactive)
+
+    def rename(self, options: Options) -> DockerCommand:
+        old, new = (name.strip() for name in options.arguments)
+        if not old or not new:
+            return ClientRefusal("Error: Neither old nor new names may be empty", 1)
+        return ContainerRename(old, new)
+
+    def logs(self, options: Options) -> DockerCommand:
+        tail = options.last("tail")
+        return ContainerLogs(
+            options.arguments[0],
+            is_followed=bool(options.switch("follow")),
+            # What is no number shows everything, as in the engine (logs: tail).
+            tail=int(tail) if tail is not None and tail.isdecimal() else None,
+            has_times=bool(options.switch("timestamps")),
+            since=options.last("since") or "",
+            until=options.last("until") or "",
+        )
+
+    def list_containers(self, options: Options) -> DockerCommand:
+        last = options.number("last")
+        if options.switch("latest") and (last is None or last < 0):
+            last = 1
+        return ContainerList(
+            shows_all=bool(options.switch("all")),
+            is_quiet=bool(options.switch("quiet")),
+            filters=options.filters(),
+            format=options.last("format") or "",
+            is_whole=bool(options.switch("no-trunc")),
+            last=last if last is not None and last > 0 else None,
+            has_size=bool(options.switch("size")),
+        )
+
+    def inspect(self, options: Options) -> DockerCommand:
+        kind = options.last("type") or ""
+        names, template = tuple(options.arguments), options.last("format") or ""
+        if kind in ("", "container", "network"):
+            return Inspect(names, kind, template)  # type: ignore[arg-type]  # mypy narrows no tuple of texts
+        if kind in _INSPECT_TYPES:
+            text = "\n".join(f"Error response from daemon: No such {kind}: {name}" for name in names)
+            return ClientRefusal(text, 1, stdout="\n" if template else "[]\n")
+        known = ", ".join(f'"{each}"' for each in _INSPECT_TYPES)
+        return ClientRefusal(f'unknown type: "{kind}": must be one of {known}', 1)
+
+    def _read_inner(self, command: Sequence[str]) -> IpCommand | None:
+        """What a container is told to run: None for what stays, else a command of the closed grammar."""
+        is_staying = len(command) <= 1 or command[0] == "sleep" or list(command[:2]) == ["tail", "-f"]
+        if is_staying and (not command or command[0] in _SHELLS or command[0] in ("sleep", "tail", "top")):
+            return None
+        try:
+            inner = parse_ip(command)
+        except CommandUnknown:
+            if self._allows_programs:
+                return None
+            raise
+        if isinstance(inner, Exit | RestartDocker):
+            if self._allows_programs:
+                return None
+            raise CommandUnknown(f"`{' '.join(command)}` is no command to start a container with")
+        return inner
+
+
+def is_shell(argv: Sequence[str]) -> bool:
+    """Whether a command is a bare shell, which waits for somebody to type."""
+    return len(argv) == 1 and argv[0] in _SHELLS
+
+
+def _group_help(group: str) -> str:
+    words = sorted(
+        path.removeprefix(f"{group} ")
+        for verb in VERBS
+        for path in (verb.path, *verb.aliases)
+        if path.rpartition(" ")[0] == group and path.rpartition(" ")[2] not in ("list", "remove")
     )
+    if group == "docker":
+        words = sorted([*words, *_GROUPS])
+    return f"Usage:  {group} COMMAND\n\nCommands:\n" + "".join(f"  {word}\n" for word in words)
 
 
-def _parse_run(options: Options) -> ContainerRun:
-    image, *command = options.arguments
-    networks = read_network_flags(options)
-    inner = _parse_inner(command)
-    request = ContainerRequest(
-        networks=networks,
-        name=options.last("name") or None,
-        hostname=options.last("hostname") or None,
-        image=image,
-        command=tuple(command),
-        is_auto_remove=bool(options.switch("rm")),
-        is_interactive=bool(options.switch("interactive")),
-        is_detached=bool(options.switch("detach")),
-        labels=options.pairs("label"),
-    )
-    return ContainerRun(request, inner)
+def _names(options: Options) -> tuple[str, ...]:
+    return tuple(options.arguments)
 
 
-def _parse_inner(command: Sequence[str]) -> IpCommand | None:
-    """What a container is told to run: None for what stays, else a command of the grammar."""
-    is_staying = len(command) <= 1 or command[0] == "sleep" or list(command[:2]) == ["tail", "-f"]
-    if is_staying and (not command or command[0] in _SHELLS or command[0] in ("sleep", "tail", "top")):
-        return None
-    inner = parse_ip(command)
-    if isinstance(inner, Exit | RestartDocker):
-        raise CommandUnknown(f"`{' '.join(command)}` is no command to start a container with")
-    return inner
+_BUILDERS: dict[str, Callable[[_Reader, Options], DockerCommand]] = {
+    "docker network create": _Reader.create_network,
+    "docker network ls": lambda _, o: NetworkList(
+        bool(o.switch("quiet")), o.filters(), o.last("format") or "", bool(o.switch("no-trunc"))
+    ),
+    "docker network inspect": lambda _, o: NetworkInspect(_names(o), o.last("format") or ""),
+    "docker network rm": lambda _, o: NetworkRemove(_names(o), bool(o.switch("force"))),
+    "docker network connect": _Reader.connect,
+    "docker network disconnect": lambda _, o: NetworkDisconnect(
+        o.arguments[0], o.arguments[1], bool(o.switch("force"))
+    ),
+    "docker network prune": lambda _, o: NetworkPrune(bool(o.switch("force")), o.filters()),
+    "docker run": _Reader.run,
+    "docker create": _Reader.create,
+    "docker exec": _Reader.execute,
+    "docker ps": _Reader.list_containers,
+    "docker rm": lambda _, o: ContainerRemove(_names(o), bool(o.switch("force"))),
+    "docker stop": lambda _, o: ContainerStop(
+        _names(o), o.number("timeout"), o.last("signal") or "", o.notices
+    ),
+    "docker restart": lambda _, o: ContainerRestart(
+        _names(o), o.number("timeout"), o.last("signal") or "", o.notices
+    ),
+    "docker start": _Reader.start,
+    "docker kill": lambda _, o: ContainerKill(_names(o), o.last("signal") or ""),
+    "docker rename": _Reader.rename,
+    "docker wait": lambda _, o: ContainerWait(_names(o)),
+    "docker logs": _Reader.logs,
+    "docker attach": lambda _, o: ContainerAttach(o.arguments[0], not o.switch("no-stdin")),
+    "docker inspect": _Reader.inspect,
+    "docker container inspect": lambda _, o: Inspect(
+        _names(o), "container", o.last("format") or "", is_of_container=True
+    ),
+    "docker container prune": lambda _, o: ContainerPrune(bool(o.switch("force")), o.filters()),
+    "docker version": lambda _, o: Version(o.last("format") or ""),
+    "docker info": lambda _, o: Info(o.last("format") or ""),
+}

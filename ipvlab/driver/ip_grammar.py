@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
+from ipvlab.driver.hand_links import DummyAdd, IpvlanAdd
 from ipvlab.driver.words import Words
 from ipvlab.spec.values import Address, Family, Flag, Interface, Mode, Subnet
 
@@ -137,6 +138,8 @@ class RestartDocker:
 
 IpCommand = (
     VlanAdd
+    | DummyAdd
+    | IpvlanAdd
     | LinkSet
     | IpvlanSet
     | LinkDelete
@@ -151,7 +154,7 @@ IpCommand = (
     | Exit
     | RestartDocker
 )
-LINK_COMMANDS = (VlanAdd, LinkSet, LinkDelete)
+LINK_COMMANDS = (VlanAdd, DummyAdd, LinkSet, LinkDelete)
 
 _OBJECTS = {
     **dict.fromkeys(("link", "l"), "link"),
@@ -205,7 +208,7 @@ def _parse_ip(words: Words) -> IpCommand:
 
 def _parse_link(words: Words) -> IpCommand:
     if words.take_if(*_ADD):
-        return _parse_vlan_add(words)
+        return _parse_link_add(words)
     if words.take_if(*_DELETE):
         words.take_if("dev")
         return LinkDelete(_take_link(words))
@@ -216,7 +219,7 @@ def _parse_link(words: Words) -> IpCommand:
     raise words.refusal("`ip link` goes on with add, set or del")
 
 
-def _parse_vlan_add(words: Words) -> VlanAdd:
+def _parse_link_add(words: Words) -> VlanAdd | DummyAdd:
     base = name = None
     while not words.take_if("type"):
         if words.take_if("link"):
@@ -224,8 +227,12 @@ def _parse_vlan_add(words: Words) -> VlanAdd:
         else:
             words.take_if("name", "dev")
             name = _take_link(words)
+    if words.take_if("dummy"):
+        if name is None or base is not None:
+            raise words.refusal("a dummy has a `name NAME`, and no link below it")
+        return DummyAdd(name)
     if not words.take_if("vlan"):
-        raise words.refusal("vlan is the only type of link that can be added by hand")
+        raise words.refusal("vlan and dummy are the types of link that can be added by hand")
     if not words.take_if("id"):
         raise words.refusal("`id N` is missing")
     vlan = _take(words, "the VLAN id", _whole)

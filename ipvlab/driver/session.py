@@ -7,19 +7,23 @@ and what is typed next is typed there.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from ipvlab.driver.engine import Engine
-from ipvlab.driver.grammar import (
+from ipvlab.driver.docker_commands import (
+    ContainerAttach,
     ContainerExec,
     ContainerRun,
+    ContainerStart,
     DockerCommand,
-    parse_docker,
 )
+from ipvlab.driver.engine import Engine
+from ipvlab.driver.grammar import is_shell, parse_docker
 from ipvlab.driver.ip_grammar import LINK_COMMANDS, IpCommand, RestartDocker, parse_ip
 from ipvlab.driver.port import CommandResult
 from ipvlab.driver.words import split_words, strip_comment
+from ipvlab.driver.workloads import is_idle
 from ipvlab.errors import CommandUnknown, DriverRefusal
+from ipvlab.spec.values import Dialect
 
 Command = DockerCommand | IpCommand
 #: What runs on the host wherever one is: links of the host, and its engine.
@@ -35,7 +39,7 @@ class ParsedLine:
     command: Command
 
 
-def parse_lines(lines: Sequence[str]) -> list[ParsedLine]:
+def parse_lines(lines: Sequence[str], *, dialect: Dialect = Dialect.DOCS) -> list[ParsedLine]:
     """Read a block: lines that end in ``\\`` are joined, blank lines and comments dropped.
 
     Raises :class:`CommandUnknown` for a line outside the grammar, with ``line``
@@ -44,19 +48,25 @@ def parse_lines(lines: Sequence[str]) -> list[ParsedLine]:
     parsed = []
     for number, text in _logical_lines(lines):
         try:
-            parsed.append(ParsedLine(number, " ".join(text.split()), parse_command(text)))
+            parsed.append(ParsedLine(number, " ".join(text.split()), parse_command(text, dialect=dialect)))
         except CommandUnknown as error:
             error.line = number
             raise
     return parsed
 
 
-def parse_command(text: str) -> Command:
-    """Read one command; raises :class:`CommandUnknown`."""
+def parse_command(text: str, *, allows_programs: bool = False, dialect: Dialect = Dialect.DOCS) -> Command:
+    """Read one command; raises :class:`CommandUnknown`.
+
+    With ``allows_programs`` a container may run anything; without, as in
+    scenario files, only what every datapath can interpret.
+    """
     words = split_words(strip_comment(text.replace("\\\n", "")))
     if not words:
         raise CommandUnknown("a command is empty")
-    return parse_docker(words) if words[0] == "docker" else parse_ip(words)
+    if words[0] == "docker":
+        return parse_docker(words, allows_programs=allows_programs, dialect=dialect)
+    return parse_ip(words)
 
 
 def _logical_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -88,8 +98,10 @@ class Session:
     the next ``docker`` line or ``exit``.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, stop: Callable[[str], object] | None = None) -> None:
+        """``stop`` is what ends a container; None asks the engine alone."""
         self._engine = engine
+        self._stop = stop or engine.stop_container
         self._container: str | None = None
         self._is_started_here = False
 
@@ -111,12 +123,26 @@ class Session:
         self._container = None
         if result.exit_code != 0:
             return
-        if isinstance(command, ContainerRun) and command.inner is None:
-            if command.request.is_interactive and not command.request.is_detached:
-                self._container, self._is_started_here = self._engine.last_started, True
-        elif isinstance(command, ContainerExec) and command.inner is None and command.is_interactive:
-            self._container = self._engine.find_container(command.container).name
-            self._is_started_here = False
+        match command:
+            case ContainerRun(request) if request.is_interactive and not request.is_detached:
+                self._enter(self._engine.last_started, is_started_here=True)
+            case ContainerStart((name,), is_attached, is_interactive) if is_attached or is_interactive:
+                self._enter(name, is_started_here=True)
+            case ContainerAttach(name):
+                self._enter(name, is_started_here=True)
+            case ContainerExec(name, argv, None, True) if is_shell(argv):
+                self._enter(name, is_started_here=False)
+
+    def _enter(self, name: str | None, *, is_started_here: bool) -> None:
+        """Be in a container's shell, if it has one that waits: a program that ran to its end has none."""
+        if name is None:
+            return
+        try:
+            container = self._engine.find_container(name)
+        except DriverRefusal:
+            return
+        if container.is_running and (not is_started_here or is_idle(container.request)):
+            self._container, self._is_started_here = container.name, is_started_here
 
     def leave(self) -> CommandResult:
         """Carry out ``exit``: the shell ends, and with it the container that it was started as.
@@ -128,7 +154,7 @@ class Session:
         container, self._container = self._container, None
         if self._is_started_here:
             try:
-                self._engine.stop_container(container)
+                self._stop(container)
             except DriverRefusal as refusal:
                 return CommandResult(1, stderr=f"{refusal.what}\n")
         return CommandResult(0)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from ipvlab.errors import CommandUnknown
 
 GRAMMAR = (
-    "what is known: docker network create|rm|inspect|ls, docker run|exec|stop|rm|ps, ip link add|set|del, "
+    "what is known: docker network create|ls|inspect|rm|connect|disconnect|prune, docker run|create|exec|"
+    "start|stop|restart|kill|rm|rename|wait|ps|inspect|logs|attach|version|info, ip link add|set|del, "
     "ip addr add|del|show, ip route add|del|show, ip neigh flush, ping, ping6, exit, restart docker"
 )
 
