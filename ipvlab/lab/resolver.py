@@ -18,29 +18,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.opcode
-import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
-import dns.rrset
-
+from ipvlab.lab.dns_messages import answer_query
+from ipvlab.lab.forwarding import Forwarder
 from ipvlab.linux.namespaces import Namespace
 
 if TYPE_CHECKING:
     from ipvlab.driver.names import NameAnswer
+    from ipvlab.driver.resolv_conf import Nameserver
 
 #: Where Docker's embedded server listens (libnetwork/resolver.go: resolverIPSandbox).
 SERVER = ("127.0.0.11", 53)
 
-_UDP_WITHOUT_EDNS, _UDP_MOST = 512, 4096
 _CONNECTIONS_MOST = 64
 _DATAGRAMS_A_TURN = 64
-_FLAG_RESPONSE = 0x8000
-_FLAGS_ECHOED = 0x7900  # opcode and RD
-_HEADER = struct.Struct("!HHHHHH")
 _IP_FREEBIND = 15
 
 
@@ -54,6 +44,7 @@ class Resolver:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self._forwarder = Forwarder(self._selector)
         self._containers: dict[str, _Server] = {}
         self._orders: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
         self._bell, self._ear = socket.socketpair()
@@ -62,14 +53,27 @@ class Resolver:
         self._is_open = True
         self._thread: threading.Thread | None = None
 
-    def add(self, container: str, namespace: Namespace, lookup: Lookup) -> None:
+    def add(
+        self, container: str, namespace: Namespace, lookup: Lookup, host: Namespace | None = None
+    ) -> None:
         """Serve ``container`` from now on; returns when its sockets listen.
 
-        ``lookup`` is called with ``container`` as its first argument. Raises
-        OSError when the address is taken inside the namespace.
+        ``lookup`` is called with ``container`` as its first argument; the
+        nameservers that it names are asked from ``host``'s namespace, or from the
+        container's own where it says so or there is no host. Raises OSError when
+        the address is taken inside the namespace.
         """
         udp, tcp = namespace.call(_listen)
-        self._order(lambda: self._serve_in(container, udp, tcp, lookup))
+
+        def ask_from(nameserver: Nameserver) -> Namespace:
+            return host if host is not None and nameserver.is_asked_by_host else namespace
+
+        def serve() -> None:
+            self._stop_in(container)
+            answer = _Answering(self._forwarder, functools.partial(lookup, container), ask_from)
+            self._containers[container] = _Server(self._selector, udp, tcp, answer)
+
+        self._order(serve)
 
     def remove(self, container: str) -> None:
         """Serve ``container``, if it is served, no longer; returns when its sockets are closed."""
@@ -101,10 +105,12 @@ class Resolver:
 
     def _serve(self) -> None:
         while self._is_open:
-            for key, ready in self._selector.select():
-                # What an earlier event of this round closed is no longer registered.
-                if key.fd in self._selector.get_map():
+            for key, ready in self._selector.select(self._forwarder.seconds_left()):
+                # What an earlier event of this round closed is no longer registered, and its number
+                # may be that of a new socket already.
+                if self._selector.get_map().get(key.fd) == key:
                     key.data(ready)
+            self._forwarder.expire()
         self._selector.close()
 
     def _obey(self, _ready: int) -> None:
@@ -117,11 +123,6 @@ class Resolver:
                 done.set_exception(error)
             else:
                 done.set_result(None)
-
-    def _serve_in(self, container: str, udp: socket.socket, tcp: socket.socket, lookup: Lookup) -> None:
-        self._stop_in(container)
-        answer = functools.partial(answer_query, functools.partial(lookup, container))
-        self._containers[container] = _Server(self._selector, udp, tcp, answer)
 
     def _stop_in(self, container: str) -> None:
         server = self._containers.pop(container, None)
@@ -153,19 +154,36 @@ def _listen() -> tuple[socket.socket, socket.socket]:
     return sockets[0], sockets[1]
 
 
-#: A query and the longest answer that its transport carries, to the answer or None.
-_Answer = Callable[[bytes, bool], bytes | None]
+class _Answering:
+    """Who answers the queries of one container."""
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        lookup: Callable[[str, str], NameAnswer],
+        ask_from: Callable[[Nameserver], Namespace],
+    ) -> None:
+        self.forwarder = forwarder
+        self._lookup, self._ask_from = lookup, ask_from
+
+    def answer(self, asker: object, query: bytes, is_udp: bool, reply: Callable[[bytes], None]) -> None:
+        """Answer a query with ``reply``, at once or when a nameserver has; never where silence is right."""
+        answer = answer_query(self._lookup, query, is_udp)
+        if isinstance(answer, bytes):
+            reply(answer)
+        elif answer is not None:
+            self.forwarder.ask(asker, answer, is_udp, self._ask_from, reply)
 
 
 class _Server:
     """The sockets of one container."""
 
     def __init__(
-        self, selector: selectors.BaseSelector, udp: socket.socket, tcp: socket.socket, answer: _Answer
+        self, selector: selectors.BaseSelector, udp: socket.socket, tcp: socket.socket, answering: _Answering
     ) -> None:
         self._selector = selector
         self._udp, self._tcp = udp, tcp
-        self._answer = answer
+        self._answering = answering
         self._connections: set[_Connection] = set()
         selector.register(udp, selectors.EVENT_READ, self._read_datagrams)
         selector.register(tcp, selectors.EVENT_READ, self._accept)
@@ -176,11 +194,12 @@ class _Server:
                 query, asker = self._udp.recvfrom(65535)
             except OSError:
                 return
-            answer = self._answer(query, True)
-            if answer is not None:
-                # A full socket buffer loses the answer, as a network does; the asker asks again.
-                with contextlib.suppress(OSError):
-                    self._udp.sendto(answer, asker)
+            self._answering.answer(self, query, True, functools.partial(self._send, asker))
+
+    def _send(self, asker: tuple[str, int], answer: bytes) -> None:
+        # A full socket buffer loses the answer, as a network does; the asker asks again.
+        with contextlib.suppress(OSError):
+            self._udp.sendto(answer, asker)
 
     def _accept(self, _ready: int) -> None:
         try:
@@ -191,9 +210,10 @@ class _Server:
             sock.close()
             return
         sock.setblocking(False)
-        self._connections.add(_Connection(self._selector, sock, self._answer, self._connections.discard))
+        self._connections.add(_Connection(self._selector, sock, self._answering, self._connections.discard))
 
     def close(self) -> None:
+        self._answering.forwarder.drop(self)
         for connection in list(self._connections):
             connection.close()
         for sock in (self._udp, self._tcp):
@@ -208,21 +228,22 @@ class _Connection:
         self,
         selector: selectors.BaseSelector,
         sock: socket.socket,
-        answer: _Answer,
+        answering: _Answering,
         forget: Callable[[_Connection], None],
     ) -> None:
-        self._selector, self._socket, self._answer, self._forget = selector, sock, answer, forget
+        self._selector, self._socket, self._answering, self._forget = selector, sock, answering, forget
         self._received = bytearray()
         self._unsent = bytearray()
-        selector.register(sock, selectors.EVENT_READ, self._move)
+        #: Whether the asker has said that it asks no more; it still gets its answers (RFC 7766, 6.2.4).
+        self._has_ended = False
+        self._events = selectors.EVENT_READ
+        selector.register(sock, self._events, self._move)
 
     def _move(self, ready: int) -> None:
         try:
             if ready & selectors.EVENT_READ:
                 received = self._socket.recv(65536)
-                if not received:
-                    self.close()
-                    return
+                self._has_ended = not received
                 self._received += received
                 self._read_messages()
             if self._unsent:
@@ -232,9 +253,7 @@ class _Connection:
         except OSError:
             self.close()
             return
-        # While answers wait to be taken, no more questions are.
-        wanted = selectors.EVENT_WRITE if self._unsent else selectors.EVENT_READ
-        self._selector.modify(self._socket, wanted, self._move)
+        self._settle()
 
     def _read_messages(self) -> None:
         while len(self._received) >= 2:
@@ -243,60 +262,31 @@ class _Connection:
                 return
             query = bytes(self._received[2 : 2 + length])
             del self._received[: 2 + length]
-            answer = self._answer(query, False)
-            if answer is not None:
-                self._unsent += struct.pack("!H", len(answer)) + answer
+            self._answering.answer(self, query, False, self._reply)
+
+    def _reply(self, answer: bytes) -> None:
+        self._unsent += struct.pack("!H", len(answer)) + answer
+        self._settle()
+
+    def _settle(self) -> None:
+        # While answers wait to be taken, no more questions are.
+        wanted = selectors.EVENT_WRITE if self._unsent else 0 if self._has_ended else selectors.EVENT_READ
+        if not wanted and not self._answering.forwarder.has_waiting(self):
+            self.close()
+            return
+        if wanted == self._events:
+            return
+        if not wanted:
+            self._selector.unregister(self._socket)
+        elif not self._events:
+            self._selector.register(self._socket, wanted, self._move)
+        else:
+            self._selector.modify(self._socket, wanted, self._move)
+        self._events = wanted
 
     def close(self) -> None:
-        self._selector.unregister(self._socket)
+        self._answering.forwarder.drop(self)
+        if self._events:
+            self._selector.unregister(self._socket)
         self._socket.close()
         self._forget(self)
-
-
-def answer_query(lookup: Callable[[str, str], NameAnswer], query: bytes, is_udp: bool) -> bytes | None:
-    """Answer one DNS message, or None where silence is right (not a query at all)."""
-    if len(query) < _HEADER.size:
-        return None
-    number, flags, *_ = _HEADER.unpack_from(query)
-    if flags & _FLAG_RESPONSE:
-        return None
-    try:
-        asked = dns.message.from_wire(query)
-    except dns.exception.DNSException:
-        return _HEADER.pack(number, _FLAG_RESPONSE | flags & _FLAGS_ECHOED | dns.rcode.FORMERR, 0, 0, 0, 0)
-    answer = dns.message.make_response(asked, recursion_available=True)
-    if asked.edns > 0:
-        answer.set_rcode(dns.rcode.BADVERS)
-    elif asked.opcode() != dns.opcode.QUERY:
-        answer.set_rcode(dns.rcode.NOTIMP)
-    elif len(asked.question) != 1:
-        answer.set_rcode(dns.rcode.FORMERR)
-    elif asked.question[0].rdclass != dns.rdataclass.IN:
-        answer.set_rcode(dns.rcode.REFUSED)
-    else:
-        _fill(answer, asked.question[0], lookup)
-    if not is_udp:
-        return answer.to_wire(max_size=65535)
-    room = min(max(asked.payload, _UDP_WITHOUT_EDNS), _UDP_MOST) if asked.edns >= 0 else _UDP_WITHOUT_EDNS
-    try:
-        return answer.to_wire(max_size=room)
-    except dns.exception.TooBig:
-        answer.answer.clear()
-        answer.flags |= dns.flags.TC
-        return answer.to_wire(max_size=room)
-
-
-def _fill(
-    answer: dns.message.Message, question: dns.rrset.RRset, lookup: Callable[[str, str], NameAnswer]
-) -> None:
-    kind = dns.rdatatype.to_text(question.rdtype)
-    name = question.name.to_text(omit_final_dot=True)
-    try:
-        found = lookup(name, kind)
-    except Exception:  # noqa: BLE001 - whatever breaks in a lookup must not end the DNS of all containers
-        answer.set_rcode(dns.rcode.SERVFAIL)
-        return
-    answer.set_rcode(dns.rcode.from_text(found.rcode))
-    texts = [*map(str, found.addresses), *found.pointers]
-    if texts:
-        answer.answer.append(dns.rrset.from_text_list(question.name, found.ttl, "IN", kind, texts))
