@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ipvlab.datapath.base import Link
-from ipvlab.driver.port import CommandResult, EndpointPlan
+from ipvlab.driver.port import CommandResult, EndpointPlan, RoutePlan
+from ipvlab.driver.resolv_conf import ResolvConf
 from ipvlab.errors import KernelRefusal
 from ipvlab.lab.links import Pending, add_link_local, add_route, enable_ipv6, set_up
 from ipvlab.lab.nodes import Node
+from ipvlab.lab.notice import take_note
+from ipvlab.lab.sysctls import write_all
+from ipvlab.lab.tables import view_routes
+from ipvlab.linux import messages
 from ipvlab.rules.identifiers import derived_mac
 from ipvlab.spec.values import Subnet
 
@@ -37,8 +44,14 @@ class LiveHost:
         return name == "lo" or self._node.links[name].is_up
 
     def on_link_subnets(self) -> Sequence[Subnet]:
-        """The subnets of the host's own addresses."""
-        return [address.network for address in self._node.addresses()]
+        """The subnets of the host's addresses, what it reaches without a gateway, and its nameservers."""
+        subnets = [address.network for address in self._node.addresses()]
+        routes = view_routes(self._node.namespace, 4)
+        subnets += [route.to for route in routes if route.via is None and route.to != "default"]
+        if self._node.sandbox is not None:
+            conf = ResolvConf.parse(self._node.sandbox.read_file("resolv.conf"))
+            subnets += [ipaddress.ip_network(address) for address in conf.nameservers]
+        return subnets
 
     def add_vlan(self, name: str, base: str, vlan: int) -> None:
         """Create an 802.1Q sub-interface and set it up.
@@ -77,8 +90,28 @@ class LiveHost:
         """Drop a container's namespace and everything in it."""
         self._lab.remove_container(self._node.name, name)
 
+    def rename_container(self, name: str, new: str) -> None:
+        """Let a container be known by another name."""
+        self._lab.rename_container(self._node.name, name, new)
+
+    def set_sysctls(self, container: str, sysctls: Mapping[str, str]) -> None:
+        """Set sysctls of a container; raises :class:`KernelRefusal` with ENOENT for an unknown one."""
+        write_all(self._lab.container(self._node.name, container).namespace, sysctls)
+
+    def change_routes(self, container: str, gone: Sequence[RoutePlan], new: Sequence[RoutePlan]) -> None:
+        """Take routes out of a container, then put others in; a refusal leaves them as they were."""
+        node = self._lab.container(self._node.name, container)
+        with ExitStack() as undo:
+            for route in gone:
+                if _remove_route(node, route):
+                    undo.callback(_add_route, node, route)
+            for route in new:
+                _add_route(node, route)
+                undo.callback(_remove_route, node, route)
+            undo.pop_all()
+
     def attach(self, container: str, endpoint: EndpointPlan) -> None:
-        """Create an endpoint with its addresses and routes."""
+        """Create an endpoint with its addresses, sysctls and routes; a refusal leaves nothing of it."""
         node = self._lab.container(self._node.name, container)
         parent = self._node.links[endpoint.parent]
         link = self._lab.datapath.add_endpoint(
@@ -91,20 +124,49 @@ class LiveHost:
             endpoint.addresses,
         )
         node.links[endpoint.interface] = link
+        with ExitStack() as undo:
+            undo.callback(self.detach, container, endpoint.interface)
+            if endpoint.sysctls:
+                write_all(node.namespace, dict(endpoint.sysctls))
+                # IPv6 that is switched off takes the interface's addresses along.
+                take_note(node, self._lab.datapath, self._node)
+            for route in endpoint.routes:
+                _add_route(node, route)
+            undo.pop_all()
         ends = self._lab.datapath.ends(self._node.namespace, node.namespace, link)
         self._lab.pending += [Pending(*end) for end in ends]
-        for route in endpoint.routes:
-            to = None if route.to == "default" else route.to
-            add_route(node, route.version, to, route.via, route.dev)
 
     def detach(self, container: str, interface: str) -> None:
-        """Delete an endpoint's sub-interface."""
+        """Delete an endpoint's sub-interface; one that a user or its parent's end took away is no fault."""
         node = self._lab.container(self._node.name, container)
-        link = node.links.pop(interface)
-        if link.below is not None and link.below in self._node.links:
+        link = node.links.pop(interface, None)
+        if link is not None and link.below is not None and link.below in self._node.links:
             parent = self._node.links[link.below]
             self._lab.datapath.remove_endpoint(self._node.namespace, parent, node.namespace, link)
 
     def execute(self, container: str, argv: Sequence[str]) -> CommandResult:
         """Interpret a command of the closed grammar in a container."""
         return self._execute(container, argv)
+
+
+def _add_route(node: Node, route: RoutePlan) -> None:
+    if route.dev not in node.links:
+        words = f"add route to {route.to} dev {route.dev} in {node.name}: No such device (ENODEV)"
+        raise KernelRefusal(words, errno=errno.ENODEV)
+    to = None if route.to == "default" else route.to
+    add_route(node, route.version, to, route.via, route.dev)
+
+
+def _remove_route(node: Node, route: RoutePlan) -> bool:
+    """Whether the route was there: a user of the container may have deleted it, or its link."""
+    if route.dev not in node.links:
+        return False
+    to = None if route.to == "default" else route.to
+    message = messages.change_route(route.version, to, route.via, node.links[route.dev].index, is_new=False)
+    try:
+        node.namespace.netlink.request(message, f"delete route to {route.to} dev {route.dev}")
+    except KernelRefusal as refusal:
+        if refusal.errno == errno.ESRCH:
+            return False
+        raise
+    return True

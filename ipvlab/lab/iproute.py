@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from ipvlab.datapath.base import Datapath, Link
+from ipvlab.driver.hand_links import DummyAdd, IpvlanAdd
 from ipvlab.driver.ip_grammar import (
     AddressAdd,
     AddressDelete,
@@ -38,6 +39,8 @@ from ipvlab.lab.links import Pending, add_link_local, await_links, enable_ipv6, 
 from ipvlab.lab.nodes import Node
 from ipvlab.linux import messages
 from ipvlab.linux.link_state import LinkState
+from ipvlab.rules.identifiers import derived_mac
+from ipvlab.rules.stack import LEAST_MTU6
 from ipvlab.spec.values import Interface
 
 _LOOPBACK_INDEX = 1
@@ -100,6 +103,10 @@ class _Hand:
         match command:
             case VlanAdd():
                 self._add_vlan(command)
+            case DummyAdd():
+                self._add_dummy(command.name)
+            case IpvlanAdd():
+                self._add_ipvlan(command)
             case LinkSet():
                 self._set(command)
             case LinkDelete():
@@ -146,6 +153,28 @@ class _Hand:
         node.links[command.name] = link
         enable_ipv6(node, link)
 
+    def _add_dummy(self, name: str) -> None:
+        node = self._node
+        if name in node.links or name == "lo":
+            raise _refusal(errno.EEXIST)
+        mac = derived_mac("by hand", node.name, name)
+        node.links[name] = self._datapath.add_isolated(node.namespace, name, mac)
+        enable_ipv6(node, node.links[name])
+
+    def _add_ipvlan(self, command: IpvlanAdd) -> None:
+        """Add an endpoint without addresses, down; on an endpoint it is one more on the same parent."""
+        node, base = self._node, self._link(command.base)
+        if command.name in node.links or command.name == "lo":
+            raise _refusal(errno.EEXIST)
+        parent = self._host.links.get(base.below or "") if base.kind == "endpoint" else base
+        if parent is None or base.kind == "loopback" or (parent is base and node is not self._host):
+            raise _refusal(errno.EINVAL)
+        mode, flag = command.mode, command.flag
+        host = self._host.namespace
+        link = self._datapath.add_endpoint(host, parent, node.namespace, command.name, mode, flag, ())
+        node.links[command.name] = link
+        self._set_down(link)
+
     def _set(self, command: LinkSet) -> None:
         link = self._link(command.device)
         if command.mac is not None:
@@ -167,16 +196,22 @@ class _Hand:
         for above in self._sub_interfaces(link):
             # vlan.c: vlan_sync_address, where the address was inherited.
             if above.mac == old:
-                # An ifb that stands for an 802.1Q link cannot follow (ifb.c: no ndo_set_mac_address).
-                with _suppress(errno.EOPNOTSUPP):
-                    self._set_mac(above, mac)
+                self._set_mac(above, mac)
 
     def _set_mtu(self, link: Link, mtu: int) -> None:
         below = self._node.links.get(link.below or "")
         if link.kind == "vlan" and below is not None and mtu > below.mtu:
             raise _refusal(errno.ERANGE)  # vlan_dev.c: vlan_dev_change_mtu
         self._request(messages.set_link(link.index, [("IFLA_MTU", mtu)]), "set an MTU")
-        link.mtu = mtu
+        old, link.mtu = link.mtu, mtu
+        if mtu < LEAST_MTU6:
+            # IPv6 leaves the link, and its addresses with it (addrconf.c: NETDEV_CHANGEMTU).
+            link.link_local = None
+            self._settle(link)
+        elif old < LEAST_MTU6 and link.kind != "endpoint":
+            enable_ipv6(self._node, link)
+            if link.is_up:
+                add_link_local(self._node, link, self._datapath)
         for above in self._sub_interfaces(link):
             if above.mtu > mtu:  # vlan.c: NETDEV_CHANGEMTU
                 self._set_mtu(above, mtu)
@@ -185,6 +220,10 @@ class _Hand:
         below = self._node.links.get(link.below or "")
         if link.kind == "vlan" and below is not None and not below.is_up:
             raise _refusal(errno.ENETDOWN)  # vlan_dev.c: vlan_dev_open
+        if link.kind == "endpoint" and link.mtu < LEAST_MTU6:
+            # Its parent's MTU, which it has got without a word, counts for IPv6 from now on
+            # (addrconf.c: NETDEV_UP).
+            self._set_mtu(link, link.mtu)
         was_up = link.is_up and link.kind != "loopback"
         set_up(self._node, link)
         if was_up or link.kind == "loopback":

@@ -19,6 +19,7 @@ from ipvlab.linux.link_settings import LINK_OF_A_HOST, for_link
 from ipvlab.linux.link_state import LinkState
 from ipvlab.linux.namespaces import Namespace
 from ipvlab.rules.identifiers import eui64_link_local
+from ipvlab.rules.stack import LEAST_MTU6
 from ipvlab.spec.values import Address, Interface, Subnet
 
 _RTMGRP_LINK = 1
@@ -40,8 +41,11 @@ def enable_ipv6(node: Node, link: Link) -> None:
 
 
 def add_link_local(node: Node, link: Link, datapath: Datapath) -> None:
-    """Give a link that is up its EUI-64 link-local address, usable at once (NODAD)."""
-    if machine_has_ipv6():
+    """Give a link that is up its EUI-64 link-local address, usable at once (NODAD).
+
+    A link with an MTU below 1280 has no IPv6 (net/ipv6/addrconf.c: ipv6_add_dev).
+    """
+    if machine_has_ipv6() and link.mtu >= LEAST_MTU6:
         add_address(node, link, eui64_link_local(link.mac), datapath, node.namespace)
 
 

@@ -7,12 +7,14 @@ it comes, is the end of the lab.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ipvlab.datapath.base import Datapath, Link
 from ipvlab.driver.port import CommandResult
 from ipvlab.errors import LabError
 from ipvlab.lab import firewall
+from ipvlab.lab.adopting import note_links, open_namespace
 from ipvlab.lab.host import LiveHost
 from ipvlab.lab.links import (
     Pending,
@@ -63,6 +65,8 @@ class LiveLab:
         self._lookups: dict[str, Lookup] = {}
         #: Links that were set up and have not been seen to be up.
         self.pending: list[Pending] = []
+        #: Gives the fd of a namespace that a host is to have, and that outlives the lab; None for a new one.
+        self.lend_host: Callable[[str], int | None] = lambda _: None
 
     @property
     def taps(self) -> list[WireTap]:
@@ -86,7 +90,13 @@ class LiveLab:
         for name, router in routers.items():
             specs[name] = ("router", router)
         for name, (kind, spec) in specs.items():
-            [namespace] = self._add_namespaces([name], sysctls(kind, forwarding=spec.forwarding))
+            table = sysctls(kind, forwarding=spec.forwarding)
+            lent = self.lend_host(name) if kind == "host" else None
+            if lent is None:
+                [namespace] = self._add_namespaces([name], table)
+            else:
+                namespace = open_namespace(name, lent)
+                namespace.write_sysctls(table)
             self.nodes[name] = Node(name, kind, namespace, hostname=name)
         plugs = [
             Plug(
@@ -194,15 +204,54 @@ class LiveLab:
         [namespace] = self._add_namespaces([unique], sysctls("container"))
         node = Node(unique, "container", namespace, host=host, hostname=hostname)
         self.nodes[unique] = node
+        try:
+            self._serve_names(host, name, node)
+        except BaseException:
+            del self.nodes[unique]
+            namespace.close()
+            raise
+        return node
+
+    def adopt_container(self, host: str, name: str, hostname: str, fd: int) -> Node:
+        """Take in a container that somebody else made on a host; ``fd``, its namespace, is the lab's now."""
+        unique = self._container_name(host, name)
+        if unique in self.nodes:
+            os.close(fd)
+            raise LabError(f'the lab has a node called "{unique}" already')
+        node = Node(unique, "container", open_namespace(unique, fd), host=host, hostname=hostname)
+        note_links(node, self.nodes[host])
+        self.nodes[unique] = node
+        return node
+
+    def _serve_names(self, host: str, name: str, node: Node) -> None:
+        """Answer a container's queries, as the one that the driver calls ``name``."""
         lookup = self._lookups.get(host)
         if lookup is not None:
             # The resolver's clients are told apart by their unique names, the driver's by their own.
-            self._resolver.add(unique, namespace, lambda _, question, kind: lookup(name, question, kind))
-        return node
+            self._resolver.add(
+                node.name,
+                node.namespace,
+                lambda _, question, kind: lookup(name, question, kind),
+                self.nodes[host].namespace,
+            )
 
     def container(self, host: str, name: str) -> Node:
         """The node of a host's container."""
         return self.nodes[self._container_name(host, name)]
+
+    def rename_container(self, host: str, name: str, new: str) -> None:
+        """Let a container be known by another name; the driver has seen that it is free on the host."""
+        node = self.container(host, name)
+        unique = self._container_name(host, new)
+        if unique in self.nodes:
+            raise LabError(f'the lab has a node called "{unique}" already')
+        self._resolver.remove(node.name)
+        node.name = unique
+        nodes = {each.name: each for each in self.nodes.values()}
+        # In place and in order: probers hold this very dict.
+        self.nodes.clear()
+        self.nodes.update(nodes)
+        self._serve_names(host, new, node)
 
     def remove_container(self, host: str, name: str) -> None:
         """Drop a container's namespace; its links go with it."""

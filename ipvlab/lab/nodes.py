@@ -34,6 +34,8 @@ class Node:
     files: NodeFiles | None = None
     #: Mount, uts and pid namespaces, made at the node's first command.
     sandbox: Sandbox | None = None
+    #: A folder that its programs see as /run; None where nobody made one for it.
+    run_folder: str | None = None
 
     def addresses(self, family: Family | None = None) -> Iterator[Interface]:
         """The node's addresses in the order they were given, link-local ones left out."""

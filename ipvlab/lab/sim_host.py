@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ipvlab.datapath.sim.machine import Machine, PortState, SimLink, endpoint_name
-from ipvlab.driver.port import CommandResult, EndpointPlan
+from ipvlab.driver.port import CommandResult, EndpointPlan, RoutePlan
 from ipvlab.errors import KernelRefusal
-from ipvlab.lab.sim_tables import add_address, add_route, forget_link
+from ipvlab.lab.sim_tables import add_address, add_route, forget_link, remove_route
 from ipvlab.rules.identifiers import endpoint_link_local, eui64_link_local
+from ipvlab.rules.stack import LEAST_MTU6
 from ipvlab.spec.values import Address, Flag, Mode, Subnet
 
 if TYPE_CHECKING:
@@ -36,8 +38,10 @@ class SimHost:
         return name == "lo" or self._machine.links[name].is_up
 
     def on_link_subnets(self) -> Sequence[Subnet]:
-        """The subnets of the host's own addresses."""
-        return [address.network for address in self._machine.addresses()]
+        """The subnets of the host's addresses, and what it reaches without a gateway."""
+        subnets = [address.network for address in self._machine.addresses()]
+        routes = [route for route in self._machine.routes if route.version == 4 and route.via is None]
+        return subnets + [route.to for route in routes if route.to.prefixlen > 0]
 
     def add_vlan(self, name: str, base: str, vlan: int) -> None:
         """Create an 802.1Q sub-interface and set it up.
@@ -61,7 +65,8 @@ class SimHost:
 
     def _set_up(self, link: SimLink) -> None:
         link.is_up = True
-        add_address(self._machine, link, eui64_link_local(link.mac))
+        if link.has_ipv6:
+            add_address(self._machine, link, eui64_link_local(link.mac))
         self._lab.world.changed()
 
     def remove_link(self, name: str) -> None:
@@ -80,6 +85,33 @@ class SimHost:
         del self._lab.nodes[machine.name]
         self._lab.world.changed()
 
+    def rename_container(self, name: str, new: str) -> None:
+        """Let a container be known by another name."""
+        self._lab.rename_container(self._machine.name, name, new)
+
+    def set_sysctls(self, container: str, sysctls: Mapping[str, str]) -> None:
+        """Take note of sysctls; of those only ``forwarding`` changes what a simulated container does."""
+        machine = self._lab.container(self._machine.name, container)
+        machine.sysctls.update(sysctls)
+        machine.forwards = machine.sysctls.get("ipv4/ip_forward") == "1"
+        self._lab.world.changed()
+
+    def change_routes(self, container: str, gone: Sequence[RoutePlan], new: Sequence[RoutePlan]) -> None:
+        """Take routes out of a container, then put others in; a refusal leaves them as they were."""
+        machine = self._lab.container(self._machine.name, container)
+        before = list(machine.routes)
+        try:
+            for route in gone:
+                with suppress(KernelRefusal):
+                    remove_route(machine, route.version, _target(route), route.via, route.dev)
+            for route in new:
+                _add_route(machine, route)
+        except KernelRefusal:
+            machine.routes[:] = before
+            raise
+        finally:
+            self._lab.world.changed()
+
     def attach(self, container: str, endpoint: EndpointPlan) -> None:
         """Create an endpoint with its addresses and routes.
 
@@ -93,7 +125,20 @@ class SimHost:
         port = parent.port
         for address in endpoint.addresses:
             refuse_conflict(port, machine, address.ip)
+            if address.version == 6 and parent.mtu < LEAST_MTU6:
+                raise KernelRefusal(
+                    f"add address {address} to {endpoint.interface} in {machine.name}: "
+                    "Invalid argument (EINVAL)",
+                    errno=errno.EINVAL,
+                )
         set_mode(port, endpoint.mode, endpoint.flag)
+        machine.sysctls.update(endpoint.sysctls)
+        addresses = endpoint.addresses
+        has_ipv6 = any(address.version == 6 for address in addresses)
+        switch = dict(endpoint.sysctls).get(f"ipv6/conf/{endpoint.interface}/disable_ipv6")
+        if switch is not None:
+            has_ipv6 = switch == "0"
+            addresses = tuple(address for address in addresses if has_ipv6 or address.version == 4)
         link = SimLink(
             endpoint.interface,
             self._lab.new_index(),
@@ -102,27 +147,46 @@ class SimHost:
             has_arp=endpoint.mode is Mode.L2,
             kind="endpoint",
             below=parent.name,
-            has_ipv6=any(address.version == 6 for address in endpoint.addresses),
+            has_ipv6=has_ipv6,
         )
         device, port.next_device = port.next_device, port.next_device % 0xFFFD + 1
         machine.links[link.name] = link
         port.endpoints[endpoint_name(machine, link)] = (machine, link)
-        link_local = [endpoint_link_local(link.mac, device)] if link.has_ipv6 else []
-        for address in (*endpoint.addresses, *link_local):
+        # The datapaths give one beside the written addresses, and none to an interface without any.
+        is_given = any(address.version == 6 for address in addresses)
+        link_local = [endpoint_link_local(link.mac, device)] if is_given else []
+        for address in (*addresses, *link_local):
             add_address(machine, link, address)
         self._lab.world.changed()
-        for route in endpoint.routes:
-            to = None if route.to == "default" else route.to
-            add_route(machine, route.version, to, route.via, route.dev)
-        self._lab.world.changed()
+        try:
+            for route in endpoint.routes:
+                _add_route(machine, route)
+        except KernelRefusal:
+            remove_link(self._lab, machine, link.name)
+            raise
+        finally:
+            self._lab.world.changed()
 
     def detach(self, container: str, interface: str) -> None:
-        """Delete an endpoint's sub-interface."""
-        remove_link(self._lab, self._lab.container(self._machine.name, container), interface)
+        """Delete an endpoint's sub-interface; one that went already is no fault."""
+        machine = self._lab.container(self._machine.name, container)
+        if interface in machine.links:
+            remove_link(self._lab, machine, interface)
 
     def execute(self, container: str, argv: Sequence[str]) -> CommandResult:
         """Interpret a command of the closed grammar in a container."""
         return self._execute(container, argv)
+
+
+def _add_route(machine: Machine, route: RoutePlan) -> None:
+    if route.dev not in machine.links:
+        words = f"add route to {route.to} dev {route.dev} in {machine.name}: No such device (ENODEV)"
+        raise KernelRefusal(words, errno=errno.ENODEV)
+    add_route(machine, route.version, _target(route), route.via, route.dev)
+
+
+def _target(route: RoutePlan) -> Subnet | None:
+    return None if route.to == "default" else route.to
 
 
 def add_vlan(
@@ -146,6 +210,7 @@ def add_vlan(
         kind="vlan",
         below=base.name,
         vlan=vlan,
+        has_ipv6=base.mtu >= LEAST_MTU6,
     )
     machine.links[name] = link
     lab.world.changed()

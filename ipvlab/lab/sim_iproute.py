@@ -8,6 +8,7 @@ import os
 from typing import Literal
 
 from ipvlab.datapath.sim.machine import Machine, SimLink
+from ipvlab.driver.hand_links import DummyAdd
 from ipvlab.driver.ip_grammar import (
     AddressAdd,
     AddressDelete,
@@ -30,14 +31,16 @@ from ipvlab.lab.sim_tables import (
     add_address,
     add_route,
     connect_link,
+    disable_ipv6,
     disconnect_link,
     read_addresses,
     read_routes,
     remove_address,
     remove_route,
 )
-from ipvlab.rules.identifiers import eui64_link_local
+from ipvlab.rules.identifiers import derived_mac, eui64_link_local
 from ipvlab.rules.neighbours import detect_duplicate
+from ipvlab.rules.stack import LEAST_MTU6
 from ipvlab.spec.routes import RouteText
 from ipvlab.spec.values import Interface
 
@@ -79,6 +82,8 @@ class _Hand:
         match command:
             case VlanAdd():
                 self._add_vlan(command)
+            case DummyAdd():
+                self._add_dummy(command.name)
             case LinkSet():
                 self._set(command)
             case LinkDelete():
@@ -125,6 +130,12 @@ class _Hand:
             raise _refusal(errno.EOPNOTSUPP, "VLANs not supported on device")
         add_vlan(self._lab, self._machine, command.name, base, command.vlan)
 
+    def _add_dummy(self, name: str) -> None:
+        if name in self._machine.links or name == "lo":
+            raise _refusal(errno.EEXIST)
+        mac = derived_mac("by hand", self._machine.name, name)
+        self._machine.links[name] = SimLink(name, self._lab.new_index(), mac, is_up=False, kind="isolated")
+
     def _set(self, command: LinkSet) -> None:
         link = self._link(command.device)
         if command.mac is not None:
@@ -150,7 +161,13 @@ class _Hand:
         below = self._machine.links.get(link.below or "")
         if link.kind == "vlan" and below is not None and mtu > below.mtu:
             raise _refusal(errno.ERANGE)
-        link.mtu = mtu
+        old, link.mtu = link.mtu, mtu
+        if mtu < LEAST_MTU6:
+            disable_ipv6(self._machine, link)
+        elif old < LEAST_MTU6 and link.kind != "endpoint":
+            link.has_ipv6 = True
+            if link.is_up:
+                add_address(self._machine, link, eui64_link_local(link.mac))
         for above in self._above(link):
             if above.mtu > mtu:
                 self._set_mtu(above, mtu)
@@ -165,9 +182,12 @@ class _Hand:
         if link.is_up:
             return
         link.is_up = True
-        if link.link_local is not None:
+        if link.mtu < LEAST_MTU6:
+            # Also where IPv6 has not noticed so far (addrconf.c: NETDEV_UP).
+            disable_ipv6(self._machine, link)
+        elif link.link_local is not None:
             link.addresses.append(link.link_local)
-        elif link.kind != "endpoint" and not any(_is_link_local(held) for held in link.addresses):
+        elif link.kind != "endpoint" and link.has_ipv6 and not any(map(_is_link_local, link.addresses)):
             link.addresses.append(eui64_link_local(link.mac))
         connect_link(self._machine, link)
         for above in self._above(link):
@@ -210,6 +230,8 @@ class _Hand:
         if link.kind == "endpoint" and parent is not None and parent.port is not None:
             refuse_conflict(parent.port, self._machine, address.ip)
         if address.version == 6 and not link.has_ipv6:
+            if link.mtu < LEAST_MTU6:
+                raise _refusal(errno.EINVAL)
             raise _refusal(errno.EACCES, "IPv6 is disabled on this device")
         if isinstance(address, ipaddress.IPv6Interface) and self._is_duplicate(link, address):
             # It stays on the link, marked `dadfailed`, and nothing ever uses it.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from ipvlab.datapath.sim.machine import Machine, SimLink, SimWire
+from ipvlab.datapath.sim.machine import Machine, SimLink, SimWire, endpoint_name
 from ipvlab.datapath.sim.world import World
 from ipvlab.driver.port import CommandResult
 from ipvlab.errors import KernelRefusal, LabError
 from ipvlab.lab.sim_host import SimHost, add_vlan
 from ipvlab.lab.sim_tables import add_address, add_route
 from ipvlab.rules.identifiers import derived_mac, eui64_link_local
-from ipvlab.rules.stack import Hook
+from ipvlab.rules.stack import LEAST_MTU6, Hook
 from ipvlab.rules.switching import SwitchPort
 from ipvlab.spec.model import Firewall, HostSpec, NodeSpec, Port, RouterSpec
 from ipvlab.spec.model import Wire as WireSpec
@@ -139,8 +140,13 @@ class SimLab:
                 link.mtu = interface.mtu or link.mtu
             link = machine.links[name]
             ordered[name] = link
-            link.is_up = True
-            for address in (*interface.addresses, eui64_link_local(link.mac)):
+            link.is_up, link.has_ipv6 = True, link.mtu >= LEAST_MTU6
+            if link.has_ipv6:
+                add_address(machine, link, eui64_link_local(link.mac))
+            for address in interface.addresses:
+                if address.version == 6 and not link.has_ipv6:
+                    words = f"add address {address} to {name} in {machine.name}: Invalid argument (EINVAL)"
+                    raise KernelRefusal(words, errno=errno.EINVAL)
                 add_address(machine, link, address)
         machine.links.clear()
         machine.links.update(ordered)
@@ -185,6 +191,22 @@ class SimLab:
     def container(self, host: str, name: str) -> Machine:
         """The machine of a host's container."""
         return self.nodes[self._container_name(host, name)]
+
+    def rename_container(self, host: str, name: str, new: str) -> None:
+        """Let a container be known by another name; the driver has seen that it is free on the host."""
+        machine = self.container(host, name)
+        unique = self._container_name(host, new)
+        if unique in self.nodes:
+            raise LabError(f'the lab has a node called "{unique}" already')
+        machine.name = unique
+        nodes = {each.name: each for each in self.nodes.values()}
+        self.nodes.clear()
+        self.nodes.update(nodes)
+        for parent in self.nodes[host].links.values():
+            if parent.port is not None:
+                ends = {endpoint_name(*end): end for end in parent.port.endpoints.values()}
+                parent.port.endpoints = ends
+        self.world.changed()
 
     def await_ready(self) -> None:
         """A simulated lab is ready when it is built."""

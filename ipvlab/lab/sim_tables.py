@@ -89,6 +89,15 @@ def disconnect_link(machine: Machine, link: SimLink) -> None:
         link.addresses.remove(address)
 
 
+def disable_ipv6(machine: Machine, link: SimLink) -> None:
+    """IPv6 leaves a link: its addresses, routes and neighbours go (net/ipv6/addrconf.c: addrconf_ifdown)."""
+    link.has_ipv6, link.link_local = False, None
+    link.addresses[:] = [held for held in link.addresses if held.version == 4]
+    machine.routes[:] = [route for route in machine.routes if route.dev != link.name or route.version == 4]
+    for key in [key for key in machine.neighbours if key[0] == link.name and key[1].version == 6]:
+        del machine.neighbours[key]
+
+
 def forget_link(machine: Machine, link: SimLink) -> None:
     """Forget routes and neighbours of a link that is down or gone."""
     machine.routes[:] = [route for route in machine.routes if route.dev != link.name]
@@ -110,25 +119,19 @@ def add_route(
     route = Route(target, link, via, metric=metric)
     for held in machine.routes:
         is_same = held.to == target and held.metric == metric
-        if is_same and (version == 4 or (held.via, held.dev) == (via, link)):
+        if is_same:
+            # IPv6 as well, whatever the way: the request says NLM_F_EXCL (ip6_fib.c: fib6_add_rt2node).
             raise KernelRefusal("File exists", errno=errno.EEXIST)
     machine.routes.append(route)
 
 
 def _egress(machine: Machine, version: int, via: Address | None, dev: str | None) -> str:
-    if dev is not None:
-        link = machine.links[dev]
-        if not link.is_up:
-            raise KernelRefusal("Network is down", errno=errno.ENETDOWN)
-        if version == 6 and not link.has_ipv6:
-            raise KernelRefusal(
-                "IPv6 is disabled on the device",
-                errno=errno.EACCES,
-                explanation="IPv6 is disabled on nexthop device",
-            )
     if via is None:
         assert dev is not None
+        _refuse_useless(machine.links[dev], version)
         return dev
+    if dev is not None and version == 6 and via.is_link_local:
+        _refuse_useless(machine.links[dev], version)
     if via.version == 6 and via.is_link_local and dev is not None:
         return dev
     holder = machine.stack.local.get(via)
@@ -147,15 +150,31 @@ def _egress(machine: Machine, version: int, via: Address | None, dev: str | None
     raise KernelRefusal(text, errno=number, explanation=words)
 
 
+def _refuse_useless(link: SimLink, version: int) -> None:
+    """Refuse a link that nothing can leave by (fib_check_nh_nongw, fib6_nh_init)."""
+    if version == 6 and not link.has_ipv6:
+        raise KernelRefusal(
+            "IPv6 is disabled on the device",
+            errno=errno.EACCES,
+            explanation="IPv6 is disabled on nexthop device",
+        )
+    if not link.is_up:
+        words = "Device for nexthop is not up" if version == 4 else "Nexthop device is not up"
+        raise KernelRefusal("Network is down", errno=errno.ENETDOWN, explanation=words)
+
+
 def remove_route(
     machine: Machine, version: int, to: Subnet | None, via: Address | None, dev: str | None
 ) -> None:
-    """Delete the first route that matches what is named; raises :class:`KernelRefusal` with ESRCH."""
+    """Delete the first route that matches what is named; raises :class:`KernelRefusal` where none does."""
     target = to if to is not None else EVERYTHING[version]
     for route in machine.routes:
         if route.to == target and via in (None, route.via) and dev in (None, route.dev):
             machine.routes.remove(route)
             return
+    if version == 6 and to is None and via is None and dev is None:
+        # The root of the IPv6 table has an entry that nobody can delete (ip6_fib.c: __ip6_del_rt).
+        raise KernelRefusal("No such file or directory", errno=errno.ENOENT)
     raise KernelRefusal("No such process", errno=errno.ESRCH)
 
 

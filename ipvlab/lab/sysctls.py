@@ -8,11 +8,13 @@ with redirects on a one-armed router turns TTL 63 into 64.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 from collections.abc import Mapping
 
-from ipvlab.linux.namespaces import THREAD
+from ipvlab.errors import KernelRefusal
+from ipvlab.linux.namespaces import THREAD, Namespace, write_sysctl
 from ipvlab.linux.rootless import last_mapped_group
 from ipvlab.spec.values import NodeKind
 
@@ -66,6 +68,30 @@ def deviations(table: Mapping[str, str]) -> dict[str, str]:
     """
     fresh = _fresh_values()
     return {path: value for path, value in table.items() if path in fresh and fresh[path] != value}
+
+
+def write_all(namespace: Namespace, settings: Mapping[str, str]) -> None:
+    """Write sysctls that a user asked for, by their paths below /proc/sys/net/.
+
+    Raises :class:`KernelRefusal`, in Docker's words (libnetwork
+    ``osl/interface_linux.go``: setSysctls), for one that is not there (ENOENT) or
+    whose value the kernel refuses.
+    """
+
+    def write() -> None:
+        for path, value in settings.items():
+            full = f"/proc/sys/net/{path}"
+            if not os.path.isfile(full):
+                raise KernelRefusal(f"{full} is not a sysctl file", errno=errno.ENOENT)
+            try:
+                write_sysctl(path, value)
+            except KernelRefusal as refusal:
+                reason = os.strerror(refusal.errno).lower()
+                raise KernelRefusal(
+                    f"unable to write to '{full}': {reason}", errno=refusal.errno
+                ) from refusal
+
+    namespace.call(write)
 
 
 @functools.cache

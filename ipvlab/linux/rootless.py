@@ -65,6 +65,17 @@ def enter_user_namespace() -> None:
     Raises :class:`PrivilegeMissing` where this machine forbids it, and RuntimeError
     when the process has more than one thread (unshare(2): EINVAL).
     """
+    make_namespaces()
+    _continue_in_child()
+    mount_proc()
+    _continue_in_child()
+
+
+def make_namespaces() -> None:
+    """Make this process root of new user, mount, uts and network namespaces; its next child is process 1.
+
+    That child is to call :func:`mount_proc`. Raises as :func:`enter_user_namespace`.
+    """
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("a process enters its user namespace before it starts a thread")
     user, group = os.geteuid(), os.getegid()
@@ -73,7 +84,10 @@ def enter_user_namespace() -> None:
         _map_ids(user, group)
     except OSError as error:
         raise _refusal(error) from error
-    _continue_in_child()
+
+
+def mount_proc() -> None:
+    """Show process 1 of a new pid namespace its own processes; raises :class:`PrivilegeMissing`."""
     try:
         mount("none", "/", flags=MS_REC | MS_PRIVATE)
         mount("proc", "/proc", "proc")
@@ -81,7 +95,6 @@ def enter_user_namespace() -> None:
         # Containers cover parts of /proc, and then no fuller one may be mounted
         # (fs/namespace.c: mount_too_revealing).
         raise _refusal(error) from error
-    _continue_in_child()
 
 
 def _map_ids(user: int, group: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ipvlab.errors import IpvlabError, PathUnreadable, SpecError
@@ -87,12 +87,19 @@ def select(prepared: Sequence[Prepared], expression: str | None) -> list[Prepare
     return selected
 
 
-def run_all(prepared: Sequence[Prepared], datapath: str) -> Iterator[ScenarioResult]:
-    """Run scenarios one after the other; yields each result as soon as it is there."""
+def run_all(
+    prepared: Sequence[Prepared],
+    datapath: str,
+    run_one: Callable[[Prepared, str], ScenarioResult] | None = None,
+) -> Iterator[ScenarioResult]:
+    """Run scenarios one after the other; yields each result as soon as it is there.
+
+    ``run_one`` runs each of them; by default it is :func:`ipvlab.run.runner.run_prepared`.
+    """
     from ipvlab.run.runner import run_prepared
 
     for each in prepared:
-        yield run_prepared(each, datapath)
+        yield (run_one or run_prepared)(each, datapath)
 
 
 def exit_code(results: Sequence[ScenarioResult]) -> int:

@@ -233,6 +233,7 @@ def judge_broadcast(check: Check, seen: BroadcastObservation, directory: Directo
         outcome = Outcome.PASS
     proof = dict(seen.proof)
     proof["copies"] = dict(sorted(seen.copies.items()))
+    proof["silent"] = sorted(seen.silent)
     return give_verdict(check, outcome, sorted(expected), sorted(heard), reason, proof)
 
 

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ipvlab.driver.commands import execute
+from ipvlab.driver.docker_host import ContainerEvent, DockerHost
 from ipvlab.driver.engine import Engine
 from ipvlab.driver.grammar import DockerCommand
 from ipvlab.driver.ip_grammar import Exit, IpCommand, RestartDocker, parse_ip
 from ipvlab.driver.port import CommandResult, HostPort
+from ipvlab.driver.requests import ContainerRequest, NetworkRequest
 from ipvlab.driver.session import Command, Session
+from ipvlab.driver.store import Store
+from ipvlab.driver.workloads import Workloads
 from ipvlab.errors import CommandUnknown
+from ipvlab.run.workloads import Interpret
 from ipvlab.spec.values import Dialect
+
+if TYPE_CHECKING:
+    from ipvlab.driver.state import Container
 
 
 class Ground(Protocol):
     """What command lines act on: a live lab, or one in memory."""
 
+    @property
+    def lock(self) -> threading.RLock:
+        """Held around decisions and the lab's work, never while a program is waited for."""
+
     def host_port(self, host: str, execute: Callable[[str, Sequence[str]], CommandResult]) -> HostPort:
         """What the host's engine acts on; ``execute`` interprets a command in one of its containers."""
+
+    def workloads(self, engine: Engine, interpret: Interpret, is_closed: Callable[[], bool]) -> Workloads:
+        """What runs in the containers of an engine's host; see :class:`ipvlab.run.ground.ProbedGround`."""
+
+    def follow_join(self, engine: Engine, container: str) -> None:
+        """Bring up to date what depends on a container's networks; ``container`` is its id."""
+
+    def serve_names(self, engine: Engine) -> None:
+        """Answer name queries of the host's containers with what its engine knows."""
 
     def container_name(self, host: str, container: str) -> str:
         """The lab's own name for a host's container."""
@@ -29,24 +51,68 @@ class Ground(Protocol):
 
 
 class Console:
-    """The engines of a lab's hosts, and for each host a terminal."""
+    """The Docker of each of a lab's hosts, and for each host a terminal."""
 
-    def __init__(self, ground: Ground, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        dialect: Dialect,
+        *,
+        is_closed: bool = True,
+        store_of: Callable[[str], Store] | None = None,
+    ) -> None:
+        """``is_closed`` keeps containers to commands that every datapath can interpret, as in scenarios.
+
+        ``store_of`` gives each host's engine a place for its state; without one it is kept in memory.
+        """
+        self._store_of = store_of
         self._ground = ground
         self._dialect = dialect
-        self.engines: dict[str, Engine] = {}
+        #: May be opened once a scenario stands and people go on by hand.
+        self.is_closed = is_closed
+        self.hosts: dict[str, DockerHost] = {}
         self._sessions: dict[str, Session] = {}
 
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """Each host's engine."""
+        return {name: host.engine for name, host in self.hosts.items()}
+
     def add_host(self, host: str) -> Engine:
-        """Start a host's engine; raises :class:`DialectUnbuilt` for a dialect without rules."""
+        """Start a host's Docker."""
 
         def execute_in(container: str, argv: Sequence[str]) -> CommandResult:
             return self._execute_in(host, container, argv)
 
-        engine = Engine(host, self._ground.host_port(host, execute_in), self._dialect)
-        self.engines[host] = engine
-        self._sessions[host] = Session(engine)
+        def interpret(container: Container, command: IpCommand) -> CommandResult:
+            with self._ground.lock:
+                name = self._ground.container_name(host, container.name)
+                return self._ground.carry_out(name, command)
+
+        port = self._ground.host_port(host, execute_in)
+        store = self._store_of(host) if self._store_of is not None else None
+        engine = Engine(host, port, self._dialect, store=store)
+        workloads = self._ground.workloads(engine, interpret, lambda: self.is_closed)
+        docker = self.hosts[host] = DockerHost(engine, workloads, self._ground.lock)
+        docker.listen(lambda event: self._follow(engine, event))
+        self._sessions[host] = Session(engine, self.hosts[host].stop)
         return engine
+
+    def start_host(self, host: str) -> None:
+        """Start a host's Docker, its names included."""
+        self._ground.serve_names(self.add_host(host))
+
+    def create_network(self, host: str, request: NetworkRequest) -> None:
+        """Create a network on a host."""
+        self.hosts[host].create_network(request)
+
+    def run_container(self, host: str, request: ContainerRequest) -> None:
+        """Start a container on its networks."""
+        self.hosts[host].run(request)
+
+    def _follow(self, engine: Engine, event: ContainerEvent) -> None:
+        if event.kind == "network" and event.action in {"connect", "disconnect"}:
+            self._ground.follow_join(engine, event.attributes["container"])
 
     def run(self, node: str, command: Command) -> CommandResult:
         """Carry out one command line typed on a node.
@@ -61,13 +127,14 @@ class Console:
         if isinstance(command, Exit):
             return session.leave()
         if isinstance(command, DockerCommand):
-            result = execute(self.engines[node], command)
+            result = execute(self.hosts[node], command)
         elif isinstance(command, RestartDocker):
-            result = CommandResult(1, stderr="restart docker: not built yet\n")
+            self.hosts[node].restart_engine()
+            result = CommandResult(0)
         elif container is not None:
-            result = self._ground.carry_out(self._ground.container_name(node, container), command)
+            result = self._carry_out(self._ground.container_name(node, container), command)
         else:
-            result = self._ground.carry_out(node, command)
+            result = self._carry_out(node, command)
         session.settle(command, result)
         return result
 
@@ -77,7 +144,11 @@ class Console:
             return CommandResult(127, stderr=f"docker: command not found on {node}\n")
         if isinstance(command, Exit):
             return CommandResult(0)
-        return self._ground.carry_out(node, command)
+        return self._carry_out(node, command)
+
+    def _carry_out(self, node: str, command: IpCommand) -> CommandResult:
+        with self._ground.lock:
+            return self._ground.carry_out(node, command)
 
     def _execute_in(self, host: str, container: str, argv: Sequence[str]) -> CommandResult:
         """What an engine's ``exec`` and ``run … IMAGE COMMAND`` come to."""
@@ -87,4 +158,4 @@ class Console:
             return CommandResult(127, stderr=f"{unknown.what}\n")
         if isinstance(command, Exit | RestartDocker):
             return CommandResult(0)
-        return self._ground.carry_out(self._ground.container_name(host, container), command)
+        return self._carry_out(self._ground.container_name(host, container), command)

@@ -45,8 +45,7 @@ def examine(datapath: str) -> Fitness:
     try:
         _try_kernel() if datapath == "kernel" else _try_bpf()
     except PrivilegeMissing as missing:
-        is_entered = datapath == "kernel" and _can_enter()
-        return Fitness(datapath, False, missing.what, _fix_for_user(is_entered), missing, is_entered)
+        return _for_user(datapath, missing)
     except EnvironmentUnfit as unfit:
         return Fitness(datapath, False, unfit.what, unfit.hint, unfit)
     except OSError as refusal:
@@ -109,13 +108,19 @@ def _can_enter() -> bool:
     return is_fit_without_root()
 
 
-def _fix_for_user(is_entered: bool) -> str:
+def _for_user(datapath: str, missing: PrivilegeMissing) -> Fitness:
     """What a user without privileges can do: be root, or for real links root of namespaces of their own."""
-    if is_entered:
-        from ipvlab.linux.rootless import SHELL_COMMAND
+    if datapath != "kernel":
+        return Fitness(datapath, False, missing.what, "sudo ipvlab run PATH", missing)
+    from ipvlab.datapath.kernel.fitness import refusal_without_root
+    from ipvlab.linux.rootless import SHELL_COMMAND
 
-        return f"none is needed for ipvlab run; for other programs: {SHELL_COMMAND} PROGRAM"
-    return "sudo ipvlab run PATH"
+    refusal = refusal_without_root()
+    if refusal is None:
+        fix = f"none is needed for ipvlab run; for other programs: {SHELL_COMMAND} PROGRAM"
+        return Fitness(datapath, False, missing.what, fix, missing, is_entered=True)
+    why, fix = f"{missing.what}, and in a user namespace: {refusal[0]}", refusal[1]
+    return Fitness(datapath, False, why, fix, PrivilegeMissing(why, hint=fix))
 
 
 def _try_kernel() -> None:

@@ -7,19 +7,21 @@ will be and what they will be called, and which expectations ask for the impossi
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from ipvlab.driver.engine import Engine
 from ipvlab.driver.ip_grammar import IpCommand
 from ipvlab.driver.port import CommandResult, HostPort
 from ipvlab.driver.requests import container_request, network_request
-from ipvlab.errors import DialectUnbuilt, DriverRefusal, KernelRefusal, Position
+from ipvlab.errors import DriverRefusal, KernelRefusal, Position
 from ipvlab.run.console import Console
 from ipvlab.run.directory import Directory, Naming
 from ipvlab.run.expand import expand
 from ipvlab.run.record import RecordedLab
 from ipvlab.run.record_commands import record_command
 from ipvlab.run.stages import Stage, forgives
+from ipvlab.run.workloads import Interpret, InterpretedWorkloads
 from ipvlab.spec.load import LoadedScenario
 
 
@@ -29,14 +31,27 @@ class RecordGround:
     def __init__(self) -> None:
         # Which bare names are unique shows only at the end, so all are written in full.
         self.lab = RecordedLab(self.container_name)
+        self.lock = threading.RLock()
 
     def host_port(self, host: str, execute: Callable[[str, Sequence[str]], CommandResult]) -> HostPort:
         """What the host's engine acts on."""
         return self.lab.host_port(host, execute)
 
+    def workloads(
+        self, engine: Engine, interpret: Interpret, is_closed: Callable[[], bool]
+    ) -> InterpretedWorkloads:
+        """What is interpreted in a host's containers."""
+        return InterpretedWorkloads(interpret, engine.clock)
+
+    def follow_join(self, engine: Engine, container: str) -> None:
+        """No files depend on a container's networks here."""
+
     def container_name(self, host: str, container: str) -> str:
         """``host/container``."""
         return f"{host}/{container}"
+
+    def serve_names(self, engine: Engine) -> None:
+        """Nobody asks for names in a recorded lab."""
 
     def carry_out(self, node: str, command: IpCommand) -> CommandResult:
         """Record an ``ip`` command; a ``ping`` is taken to be answered."""
@@ -70,11 +85,7 @@ class DryRun:
         scenario = self._loaded.scenario
         self.lab.add_topology(scenario.hosts, scenario.routers)
         for host, spec in scenario.hosts.items():
-            try:
-                engine = self.console.add_host(host)
-            except DialectUnbuilt as unbuilt:
-                unbuilt.where = self._loaded.position("dialect")
-                raise
+            engine = self.console.add_host(host)
             for name, network in spec.networks.items():
                 with self._refusals_at("hosts", host, "networks", name):
                     engine.create_network(network_request(name, network))

@@ -5,15 +5,18 @@ Nothing here loads Linux: the live ground is imported when it is opened.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from ipvlab.driver.engine import Engine
 from ipvlab.driver.ip_grammar import IpCommand
 from ipvlab.driver.port import CommandResult, HostPort
+from ipvlab.driver.workloads import Workloads
 from ipvlab.probe.questions import Observation, Question
 from ipvlab.run.directory import Directory, NodeView
 from ipvlab.run.doctor import choose_datapath, choose_name
+from ipvlab.run.workloads import Interpret
 from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 from ipvlab.spec.routes import RouteText
 from ipvlab.spec.values import Address, Family, Interface
@@ -28,6 +31,10 @@ class Place(NodeView, Protocol):
 
 class ProbedGround(Protocol):
     """A lab that can be built, given commands, asked and read."""
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held around decisions and the lab's work, never while a program is waited for."""
 
     @property
     def nodes(self) -> Mapping[str, Place]:
@@ -47,6 +54,16 @@ class ProbedGround(Protocol):
 
     def serve_names(self, engine: Engine) -> None:
         """Answer name queries of the host's containers with what its engine knows."""
+
+    def workloads(self, engine: Engine, interpret: Interpret, is_closed: Callable[[], bool]) -> Workloads:
+        """What runs in the containers of an engine's host.
+
+        ``interpret`` carries out a command of the closed grammar in a container;
+        while ``is_closed()`` nothing else may be run.
+        """
+
+    def follow_join(self, engine: Engine, container: str) -> None:
+        """Bring up to date what depends on a container's networks; ``container`` is its id."""
 
     def container_name(self, host: str, container: str) -> str:
         """The lab's own name for a host's container."""

@@ -165,8 +165,12 @@ class LabHost(LabNode):
     def docker(self, arguments: str) -> CommandResult:
         """Carry out a Docker command: ``h1.docker("network create -d ipvlan …")``.
 
-        What Docker refuses is a result with its exit code and text; raises
-        :class:`CommandUnknown` for a command outside the grammar.
+        In a live lab a container may run any program of the machine:
+        ``h1.docker("run -d --net n --name web alpine httpd -f")``, and then
+        ``h1.docker("exec web ip route")``, ``h1.docker("logs web")``. A simulated lab
+        interprets ``ip`` and ``ping`` and refuses other programs. What Docker refuses is
+        a result with its exit code and text; raises :class:`CommandUnknown` for words
+        that cannot be read, such as an open quote.
         """
         return self._lab.type(self.name, f"docker {arguments}")
 

@@ -11,6 +11,19 @@
 
 What is declared is built in bulk at the first command or probe, or by
 :meth:`Lab.up`. Leaving the ``with`` tears everything down.
+
+Containers of a live lab run any program of the machine::
+
+    h1.docker("run -d --net db_net --name web alpine python3 -m http.server 80")
+    c1.execute(["wget", "-qO-", "http://web/"])  # a program in a node, waited for
+    h1.docker("exec web sh -c 'ps; ls /tmp'")  # a program beside the main one
+    h1.docker("exec web ip route")  # interpreted, as in scenario files
+    h1.docker("logs web")
+    h1.docker("rm -f web")
+
+A container that only waits (``alpine``, ``sh``, ``sleep``, ``tail -f``) has no process
+until somebody attaches to it. On ``sim``, ``ip`` and ``ping`` are interpreted and other
+programs refused.
 """
 
 from __future__ import annotations
@@ -20,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from ipvlab.driver.docker_host import DockerHost
 from ipvlab.driver.port import CommandResult
 from ipvlab.driver.requests import ContainerRequest
 from ipvlab.driver.session import parse_command
@@ -68,7 +82,7 @@ class Lab:
     """Hosts, routers, wires and containers that exist for as long as the ``with``.
 
     Raises :class:`EnvironmentUnfit` at the first build where the datapath cannot
-    work here, and :class:`DialectUnbuilt` for a dialect without rules.
+    work here.
     """
 
     def __init__(self, datapath: str = "auto", dialect: str = "docs", *, name: str = "lab") -> None:
@@ -187,11 +201,18 @@ class Lab:
         while self._new_containers:
             container, request = self._new_containers.pop(0)
             try:
-                console.engines[container.host.name].run_container(request)
+                with ground.lock:
+                    console.engines[container.host.name].run_container(request)
             except BaseException:
                 self._handles.pop(container.name, None)
                 self._container_names.pop((container.host.name, request.name or ""), None)
                 raise
+
+    def docker_host(self, host: str) -> DockerHost:
+        """The Docker of a host: its engine, and what runs in its containers; raises KeyError for no host."""
+        self.up()
+        assert self._console is not None
+        return self._console.hosts[host]
 
     def ground(self) -> ProbedGround:
         """The live lab, with everything built that has been declared."""
@@ -199,12 +220,12 @@ class Lab:
         return self._ground_up()
 
     def type(self, node: str, text: str) -> CommandResult:
-        """Carry out one line of the closed command grammar on a node.
+        """Carry out one command line on a node: of the closed grammar, or Docker's with any program.
 
-        Raises :class:`CommandUnknown` for a line outside it; a command that
+        Raises :class:`CommandUnknown` for a line outside of both; a command that
         fails says so in its result.
         """
-        command = parse_command(text)
+        command = parse_command(text, allows_programs=True, dialect=self.dialect)
         ground = self.ground()
         assert self._console is not None
         try:
@@ -235,5 +256,5 @@ class Lab:
             raise LabError("the lab is closed", hint="declare a new one: with Lab() as lab: …")
         if self._ground is None:
             self._ground = open_ground(self._datapath, self.name, self.container_name)
-            self._console = Console(self._ground, self.dialect)
+            self._console = Console(self._ground, self.dialect, is_closed=False)
         return self._ground

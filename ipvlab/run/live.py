@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import resource
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ipvlab.datapath.base import Datapath
 from ipvlab.driver.engine import Engine
 from ipvlab.driver.ip_grammar import IpCommand, LinkDelete, Ping
 from ipvlab.driver.names import NameAnswer, hosts_file, lookup, resolv_conf
 from ipvlab.driver.port import CommandResult, HostPort
+from ipvlab.driver.resolv_conf import EMPTY, ResolvConf
 from ipvlab.lab import tables
 from ipvlab.lab.iproute import carry_out
 from ipvlab.lab.live import LiveLab
 from ipvlab.lab.nodes import Node, WireTap
 from ipvlab.lab.notice import take_note
 from ipvlab.lab.processes import NodeFiles, run_command, set_files
+from ipvlab.lab.program import AtEnd, AtStart, Program
+from ipvlab.lab.programs import Programs
 from ipvlab.probe.prober import Prober
 from ipvlab.probe.questions import Observation, Question
 from ipvlab.run.directory import Directory, bare_name
 from ipvlab.run.names import resolve
 from ipvlab.run.pings import ping
+from ipvlab.run.workloads import Interpret, LiveWorkloads
 from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 from ipvlab.spec.routes import RouteText
 from ipvlab.spec.values import Address, Interface
+
+if TYPE_CHECKING:
+    from ipvlab.driver.state import Container
+    from ipvlab.driver.workloads import ProgramRequest
 
 
 class LiveGround:
@@ -36,6 +46,13 @@ class LiveGround:
         self._taps: list[WireTap] = []
         self._prober: Prober | None = None
         self._known: dict[str, Node] = {}
+        #: Held around decisions and the kernel's work, never while a program is waited for.
+        self.lock = threading.RLock()
+        self._programs = Programs()
+        self._engines: dict[str, Engine] = {}
+        self._running: dict[Program, Node] = {}
+        self._is_closing = False
+        _allow_many_files()
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -61,9 +78,14 @@ class LiveGround:
         """Answer name queries of the host's containers with what its engine knows."""
 
         def answer(container: str, qname: str, rrtype: str) -> NameAnswer:
-            return lookup(engine, container, qname, rrtype)
+            return lookup(engine, container, qname, rrtype, lambda: self._resolv_conf(engine.host))
 
         self.lab.start_resolver(engine.host, answer)
+
+    def _resolv_conf(self, host: str) -> ResolvConf:
+        """What a host's /etc/resolv.conf says now; nothing until something runs there and writes it."""
+        sandbox = self.lab.nodes[host].sandbox
+        return EMPTY if sandbox is None else ResolvConf.parse(sandbox.read_file("resolv.conf"))
 
     def container_name(self, host: str, container: str) -> str:
         """The lab's own name for a host's container."""
@@ -74,14 +96,26 @@ class LiveGround:
         place = self.lab.nodes[node]
         if isinstance(command, Ping):
             return ping(place, command, self.directory, self, lambda name, types: resolve(place, name, types))
-        host = self.lab.nodes[place.host] if place.host is not None else place
+        host = self._host_of(place)
         result = carry_out(place, command, self.lab.datapath, host)
         if isinstance(command, LinkDelete):
             self.lab.drop_orphans(host)
         return result
 
+    def workloads(self, engine: Engine, interpret: Interpret, is_closed: Callable[[], bool]) -> LiveWorkloads:
+        """The programs of a host's containers."""
+        self._engines[engine.host] = engine
+        return LiveWorkloads(self, engine.host, interpret, is_closed)
+
     def answer(self, questions: Sequence[Question]) -> list[Observation]:
         """Put questions to the prober, all together, once the lab is ready to carry frames."""
+        with self.lock:
+            return self._answer(questions)
+
+    def _answer(self, questions: Sequence[Question]) -> list[Observation]:
+        self.forget_gone()
+        for place in {id(node): node for node in list(self._running.values())}.values():
+            take_note(place, self.lab.datapath, self._host_of(place))
         self.lab.await_ready()
         self._taps[:] = self.lab.taps
         if self._prober is None:
@@ -112,19 +146,84 @@ class LiveGround:
         Raises :class:`LabError` where the program cannot be started.
         """
         place = self.lab.nodes[node]
-        self.lab.await_ready()
-        if engine is not None and place.host is not None:
-            container = engine.containers[bare_name(place)]
-            set_files(place, NodeFiles(hosts_file(container), resolv_conf(), container.hostname))
-        if place.kind == "host":
-            self.lab.datapath.expect_rules(place.namespace)
+        self.prepare_program(place, engine)
         try:
             return run_command(place, argv, env=env, stdin=stdin)
         finally:
-            host = self.lab.nodes[place.host] if place.host is not None else place
-            take_note(place, self.lab.datapath, host)
+            self.settle_program(place)
+
+    def prepare_program(self, place: Node, engine: Engine | None) -> None:
+        """Make a node ready for a program: links, /etc files, and for a host its netfilter."""
+        with self.lock:
+            self.lab.await_ready()
+            if engine is not None and place.host is not None:
+                self._write_files(place, engine, engine.containers[bare_name(place)])
+            if place.kind == "host":
+                self.lab.datapath.expect_rules(place.namespace)
+
+    def _write_files(self, place: Node, engine: Engine, container: Container) -> None:
+        conf = resolv_conf(container, self._resolv_conf(engine.host), engine.row)
+        set_files(place, NodeFiles(hosts_file(container, engine.row), conf, container.hostname))
+
+    def follow_join(self, engine: Engine, container: str) -> None:
+        """Let the programs that run in a container read of the networks that it has now."""
+        with self.lock:
+            joined = engine.find_container(container)
+            if joined.is_running:
+                place = self.lab.container(engine.host, joined.name)
+                if place.sandbox is not None:
+                    self._write_files(place, engine, joined)
+
+    def settle_program(self, place: Node) -> None:
+        """Take note of what a program did to a node's links and netfilter."""
+        with self.lock:
+            if self.lab.nodes.get(place.name) is not place:
+                return
+            take_note(place, self.lab.datapath, self._host_of(place))
             # What it did to netfilter holds before anybody hears that it has ended.
             self.lab.follow()
+
+    def _host_of(self, place: Node) -> Node:
+        return self.lab.nodes[place.host] if place.host is not None else place
+
+    def start_program(
+        self,
+        container: Container,
+        host: str,
+        request: ProgramRequest,
+        at_end: AtEnd | None = None,
+        at_start: AtStart | None = None,
+    ) -> Program:
+        """Start a program in a host's container, once the lab is ready, and return while it runs.
+
+        What it does to links and netfilter is noted before each probe and at its
+        end, before ``at_end``; ``at_start`` may listen before its output is read.
+        Raises :class:`DriverRefusal` (400) in runc's words.
+        """
+
+        def begin(program: Program) -> None:
+            self._running[program] = place
+            if at_start is not None:
+                at_start(program)
+
+        def note(program: Program) -> None:
+            del self._running[program]
+            if self._is_closing:
+                return
+            try:
+                self.settle_program(place)
+            finally:
+                if at_end is not None:
+                    at_end(program)
+
+        with self.lock:
+            place = self.lab.container(host, container.name)
+            self.prepare_program(place, self._engines[host])
+            return self._programs.start(place, request, at_end=note, at_start=begin)
+
+    def forget_program(self, program: Program) -> None:
+        """Let go of a program that has ended."""
+        self._programs.forget(program)
 
     def read_routes(self, node: str, version: Literal[4, 6]) -> list[RouteText]:
         """The main table's routes of a node."""
@@ -143,9 +242,21 @@ class LiveGround:
         return resolve(self.lab.nodes[node], name)
 
     def close(self) -> None:
-        """End the lab: sockets first, then namespaces, links and programs."""
+        """End the lab: programs first, then sockets, namespaces and links.
+
+        The caller does not hold the lock, which the ends of programs may need.
+        """
+        self._is_closing = True
         with contextlib.ExitStack() as stack:
             stack.callback(self.lab.close)
+            stack.callback(self._programs.close)
             if self._prober is not None:
                 stack.callback(self._prober.close)
             self._prober = None
+
+
+def _allow_many_files() -> None:
+    """Let this process hold as many files as it may: a container takes some ten."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -49,6 +49,8 @@ class RecordedNode:
     host: str | None = None
     hostname: str = ""
     routes: list[RoutePlan] = dataclasses.field(default_factory=list)
+    #: Paths below /proc/sys/net/ and values.
+    sysctls: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class RecordedLab:
@@ -122,8 +124,10 @@ class RecordPort:
         return name == "lo" or self._links[name].is_up
 
     def on_link_subnets(self) -> Sequence[Subnet]:
-        """The subnets of the host's own addresses."""
-        return [address.network for link in self._links.values() for address in link.addresses]
+        """The subnets of the host's addresses, and what it reaches without a gateway."""
+        subnets = [address.network for link in self._links.values() for address in link.addresses]
+        routes = self._lab.nodes[self._host].routes
+        return subnets + [route.to for route in routes if route.via is None and route.to != "default"]
 
     def add_vlan(self, name: str, base: str, vlan: int) -> None:
         """Record an 802.1Q link; raises :class:`KernelRefusal` where the kernel would."""
@@ -147,6 +151,23 @@ class RecordPort:
         """Forget a container."""
         self._lab.nodes.pop(self._lab.container_name(self._host, name), None)
 
+    def rename_container(self, name: str, new: str) -> None:
+        """Record a container under another name."""
+        node = self._container(name)
+        node.name = self._lab.container_name(self._host, new)
+        self._lab.nodes = {each.name: each for each in self._lab.nodes.values()}
+        self._lab.containers.add((self._host, new))
+
+    def set_sysctls(self, container: str, sysctls: Mapping[str, str]) -> None:
+        """Record sysctls."""
+        self._container(container).sysctls.update(sysctls)
+
+    def change_routes(self, container: str, gone: Sequence[RoutePlan], new: Sequence[RoutePlan]) -> None:
+        """Record that routes go and others come."""
+        node = self._container(container)
+        node.routes = [route for route in node.routes if route not in gone]
+        node.routes.extend(new)
+
     def attach(self, container: str, endpoint: EndpointPlan) -> None:
         """Record an endpoint with its addresses and routes."""
         node = self._container(container)
@@ -161,6 +182,7 @@ class RecordPort:
             network=endpoint.network,
         )
         node.routes.extend(endpoint.routes)
+        node.sysctls.update(endpoint.sysctls)
 
     def detach(self, container: str, interface: str) -> None:
         """Forget an endpoint."""

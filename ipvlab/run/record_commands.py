@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipvlab.driver.hand_links import DummyAdd
 from ipvlab.driver.ip_grammar import (
     AddressAdd,
     AddressDelete,
@@ -33,6 +34,10 @@ def record_command(lab: RecordedLab, node: RecordedNode, command: IpCommand) -> 
     match command:
         case VlanAdd():
             return _add_vlan(node, command)
+        case DummyAdd():
+            if command.name in node.links:
+                return _refuse("File exists")
+            node.links[command.name] = RecordedLink(command.name, kind="isolated", is_up=False)
         case LinkDelete():
             remove_recorded_link(lab, node, command.device)
         case LinkSet() if link is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from ipvlab import __version__
 from ipvlab.driver.port import CommandResult
 from ipvlab.driver.requests import container_request, network_request
+from ipvlab.driver.store import Store
 from ipvlab.errors import DriverRefusal, IpvlabError, KernelUnfit, LabError, Unobserved
 from ipvlab.run.answers import PROBED, answer_checks
 from ipvlab.run.compare import fail_to_ask
@@ -19,6 +20,7 @@ from ipvlab.run.console import Console
 from ipvlab.run.doctor import choose_name
 from ipvlab.run.expand import Check, claim_of, expand
 from ipvlab.run.ground import ProbedGround, open_ground
+from ipvlab.run.operator import Operator
 from ipvlab.run.prepare import Prepared, prepare
 from ipvlab.run.results import Outcome, ScenarioResult, Seconds, Verdict
 from ipvlab.run.stages import Claimed, Line, Stage, forgives, is_same_line
@@ -53,32 +55,21 @@ def run_on(prepared: Prepared, open_lab: OpenLab, name: str, why: str) -> Scenar
     ``name`` is that of its datapath and ``why`` a note on the choice. Raises
     what ``open_lab`` raises; what goes wrong later is a verdict.
     """
-    phases = _Phases()
+    phases = Phases()
     with phases.time("build"):
         ground = open_lab(prepared.scenario.name, prepared.naming.display)
-    scenario_run = _Run(prepared, ground, phases)
+    scenario_run = ScenarioRun(prepared, ground, phases)
     try:
         scenario_run.go()
     finally:
         with phases.time("teardown"):
             ground.close()
-    return ScenarioResult(
-        version=__version__,
-        scenario=prepared.scenario.name,
-        title=prepared.scenario.title,
-        about=prepared.scenario.about,
-        path=prepared.path,
-        datapath=name,
-        kernel=platform.release(),
-        seconds=Seconds(**phases.seconds),
-        verdicts=_explained(prepared, scenario_run.verdicts),
-        notes=(why, *prepared.warnings),
-    )
+    return scenario_run.result(name, why)
 
 
 def carry_through(prepared: Prepared, ground: ProbedGround) -> tuple[Verdict, ...]:
     """The verdicts of a scenario on an empty lab, without explanations; the caller closes the lab."""
-    scenario_run = _Run(prepared, ground, _Phases())
+    scenario_run = ScenarioRun(prepared, ground)
     scenario_run.go()
     return tuple(scenario_run.verdicts)
 
@@ -96,7 +87,7 @@ def _explained(prepared: Prepared, verdicts: Sequence[Verdict]) -> tuple[Verdict
     )
 
 
-class _Phases:
+class Phases:
     """Wall time by phase; steps of a scenario build and probe again, and add up."""
 
     def __init__(self) -> None:
@@ -111,28 +102,79 @@ class _Phases:
             self.seconds[phase] += time.perf_counter() - started
 
 
-class _Run:
-    """One run: the lab as it stands, and the verdicts so far."""
+class ScenarioRun:
+    """One run: the lab as it stands, and the verdicts so far; the caller opens the lab and closes it."""
 
-    def __init__(self, prepared: Prepared, ground: ProbedGround, phases: _Phases) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        ground: ProbedGround,
+        phases: Phases | None = None,
+        store_of: Callable[[str], Store] | None = None,
+        *,
+        operator: Operator | None = None,
+        after_stage: Callable[[int, ProbedGround], None] | None = None,
+    ) -> None:
+        """``store_of`` gives each host's engine a place for its state.
+
+        ``operator`` runs the hosts, ipvlab's own Docker where there is none;
+        ``after_stage`` is called when a stage has been judged, with its number from 0.
+        """
         self._prepared = prepared
         self._ground = ground
-        self._phases = phases
-        self._console = Console(ground, prepared.scenario.dialect)
+        self._phases = phases or Phases()
+        self.console = Console(ground, prepared.scenario.dialect, store_of=store_of)
+        self._operator = operator or self.console
+        self._after_stage = after_stage
         self.verdicts: list[Verdict] = []
         #: Why the datapath cannot carry this scenario, once it has said so.
         self._unsupported = ""
+
+    def result(self, name: str, why: str) -> ScenarioResult:
+        """The result so far, on the datapath ``name``; ``why`` is a note on its choice."""
+        prepared = self._prepared
+        return ScenarioResult(
+            version=__version__,
+            scenario=prepared.scenario.name,
+            title=prepared.scenario.title,
+            about=prepared.scenario.about,
+            path=prepared.path,
+            datapath=name,
+            kernel=platform.release(),
+            seconds=Seconds(**self._phases.seconds),
+            verdicts=_explained(prepared, self.verdicts),
+            notes=(why, *prepared.warnings),
+        )
+
+    def stand(self) -> None:
+        """Build, and carry out the beginning's command lines; nothing is probed.
+
+        Raises :class:`KernelUnfit` where the datapath cannot carry the scenario, and
+        :class:`LabError` for the first step or line that fails and of which no
+        expectation says that it must.
+        """
+        if self._build():
+            self._type(self._prepared.beginning)
+        if self._unsupported:
+            raise KernelUnfit(self._unsupported)
+        for failed in self.verdicts:
+            told = f"{failed.id} `{failed.observed}`" if failed.observed else failed.id
+            raise LabError(
+                f"{told} failed: {failed.reason}", hint=f"at {failed.where}" if failed.where else ""
+            )
 
     def go(self) -> None:
         """Build, then stage after stage: command lines, expectations."""
         with self._phases.time("build"):
             if not self._build():
                 return
-        for stage in (self._prepared.beginning, *self._prepared.steps):
+        for number, stage in enumerate((self._prepared.beginning, *self._prepared.steps)):
             with self._phases.time("build"):
                 results = self._type(stage)
             with self._phases.time("probe"):
                 self.verdicts += self._judge(stage, results)
+                if self._after_stage is not None:
+                    self._after_stage(number, self._ground)
 
     def _build(self) -> bool:
         """Build what the file declares; False where the machine refuses, which is a verdict then."""
@@ -140,12 +182,11 @@ class _Run:
         try:
             self._ground.add_topology(scenario.wires, scenario.hosts, scenario.routers)
             for host, spec in scenario.hosts.items():
-                engine = self._console.add_host(host)
-                self._ground.serve_names(engine)
+                self._operator.start_host(host)
                 for name, network in spec.networks.items():
-                    engine.create_network(network_request(name, network))
+                    self._operator.create_network(host, network_request(name, network))
                 for name, container in spec.containers.items():
-                    engine.run_container(container_request(name, container))
+                    self._operator.run_container(host, container_request(name, container))
         except KernelUnfit as unfit:
             self._unsupported = unfit.what
         except (LabError, DriverRefusal) as refusal:
@@ -182,7 +223,7 @@ class _Run:
     def _carry_out(self, line: Line) -> CommandResult:
         node = self._ground.directory.find(line.node, line.where)
         try:
-            return self._console.run(node.name, line.parsed.command)
+            return self._operator.run(node.name, line.parsed.command)
         finally:
             self._ground.forget_gone()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -18,6 +19,7 @@ from ipvlab.probe.questions import Observation, Question
 from ipvlab.probe.sim import Account, SimProber
 from ipvlab.run.directory import Directory
 from ipvlab.run.pings import ping
+from ipvlab.run.workloads import Interpret, InterpretedWorkloads
 from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 from ipvlab.spec.routes import RouteText
 from ipvlab.spec.values import Address, Interface
@@ -30,6 +32,8 @@ class SimGround:
         self._container_name = container_name
         self.lab = SimLab(name, container_name)
         self._prober = SimProber(self.lab.world)
+        #: Held around decisions and the lab's work.
+        self.lock = threading.RLock()
 
     @property
     def nodes(self) -> Mapping[str, Machine]:
@@ -75,6 +79,15 @@ class SimGround:
                 lambda name, types: self.lab.resolve(machine, name, types),
             )
         return carry_out(self.lab, machine, command)
+
+    def workloads(
+        self, engine: Engine, interpret: Interpret, is_closed: Callable[[], bool]
+    ) -> InterpretedWorkloads:
+        """What is interpreted in a host's containers; no program runs."""
+        return InterpretedWorkloads(interpret, engine.clock)
+
+    def follow_join(self, engine: Engine, container: str) -> None:
+        """No files depend on a container's networks here."""
 
     def answer(self, questions: Sequence[Question]) -> list[Observation]:
         """Put questions to the prober."""

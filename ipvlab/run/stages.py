@@ -69,7 +69,7 @@ def _parse(
     loaded: LoadedScenario, node: str, texts: tuple[str, ...], keys: tuple[str | int, ...], id_: str
 ) -> list[Line]:
     try:
-        parsed = parse_lines(texts)
+        parsed = parse_lines(texts, dialect=loaded.scenario.dialect)
     except CommandUnknown as unknown:
         unknown.where = loaded.command_position(*keys, line=unknown.line or 1)
         raise
@@ -104,7 +104,7 @@ def _claims(
 def _parse_failing(loaded: LoadedScenario, claim: Fails, place: tuple[str | int, ...], id_: str) -> Line:
     where = loaded.position(*place, "command")
     try:
-        parsed = parse_lines([claim.command])
+        parsed = parse_lines([claim.command], dialect=loaded.scenario.dialect)
     except CommandUnknown as unknown:
         unknown.where = where
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,13 +12,12 @@ import pytest
 
 from tests.netns.traces import (
     PROJECT,
-    held_networks,
+    hold_networks,
     kill,
     links,
     members,
     named_namespaces,
-    network_of,
-    networks_in_use,
+    networks_of_others,
     start,
 )
 
@@ -84,12 +84,14 @@ def test_a_process_that_is_killed_leaves_nothing(
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
-    mine = held_networks(process.pid)
-    assert len(mine) > 10
+    held = hold_networks(process.pid)
+    assert len(held) > 10
     kill(process, number)
     assert members(process.pid) == []
-    # The machine's own namespace is among them: it is where the process came from.
-    assert mine & networks_in_use() <= {network_of("self")}
+    left = set(held) & networks_of_others()
+    for fd in held.values():
+        os.close(fd)
+    assert left == set()
     assert (links(), named_namespaces()) == before
     if number is signal.SIGINT:
         assert process.returncode == 130

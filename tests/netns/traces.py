@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -99,6 +100,29 @@ def networks_in_use() -> set[str]:
                 found |= held_networks(int(entry))
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
+    return found
+
+
+def hold_networks(pid: int) -> dict[str, int]:
+    """Descriptors of our own for the network namespaces that a process holds, by name.
+
+    While they are held the kernel gives their numbers to no other: it takes the
+    lowest that is free (proc_alloc_inum), so those of a lab that ended are soon another's.
+    """
+    held: dict[str, int] = {}
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        name = os.readlink(entry)
+        if name.startswith("net:[") and name != network_of("self") and name not in held:
+            held[name] = os.open(entry, os.O_RDONLY)
+    return held
+
+
+def networks_of_others() -> set[str]:
+    """The network namespaces that any process but this one is in or holds."""
+    found: set[str] = set()
+    for pid in [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            found |= {network_of(pid), *held_networks(pid)} if pid != os.getpid() else set()
     return found
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from ipvlab.errors import (
     CommandUnknown,
-    DialectUnbuilt,
     DriverRefusal,
     FamilyMissing,
     IpvlabError,
@@ -122,11 +121,6 @@ def test_addresses_added_by_command_lines_count_before_anything_is_built(tmp_pat
       - reach: {from: h1, to: r}
 """,
     )
-
-
-def test_a_dialect_without_rules_says_so_at_its_place(tmp_path: Path) -> None:
-    error, line, _ = refuse(tmp_path, "    dialect: docker-28\n")
-    assert (type(error), line, error.exit_code) == (DialectUnbuilt, 6, 5)
 
 
 def test_ids_of_command_lines_count_the_lines_of_their_block(tmp_path: Path) -> None:
