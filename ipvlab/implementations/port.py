@@ -1,24 +1,20 @@
 """The port that an implementation under test is driven through; it needs no probe of its own.
 
-A *bench* is one lab: ipvlab builds its hosts, routers and wires, the implementation
-makes networks and endpoints on the hosts, and ipvlab's own probes ask and listen.
+ipvlab builds the hosts, routers and wires of a lab, the implementation makes networks
+and endpoints on the hosts, and ipvlab's own probes ask and listen.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from ipvlab.driver.requests import ContainerRequest, NetworkRequest
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from ipvlab.driver.port import CommandResult
     from ipvlab.run.ground import ProbedGround
-    from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 
 
 class Feature(StrEnum):
@@ -39,11 +35,12 @@ class Feature(StrEnum):
     IPV6 = "ipv6"
     IPV6_ONLY = "ipv6-only"
     SEVERAL_SUBNETS = "several-subnets"
-    SEVERAL_NETWORKS = "several-networks"
     #: Endpoints find each other by name.
     NAMES = "names"
     #: Mode and flag of a parent change while endpoints are there.
     LIVE_MODE = "live-mode"
+    #: Packets are under way by themselves, so that something can happen meanwhile.
+    TRAFFIC = "traffic"
     #: Docker's texts, address rules and inspection.
     DOCKER = "docker"
 
@@ -61,21 +58,19 @@ class About:
     notes: tuple[str, ...] = ()
 
 
-class Bench(Protocol):
-    """One lab with the implementation under test on each of its hosts; leaving the ``with`` ends it.
+class Port(Protocol):
+    """One lab with the implementation under test on each of its hosts.
 
-    What the implementation refuses is :class:`ipvlab.errors.DriverRefusal` with its
-    own text; what it does not offer at all is :class:`ipvlab.errors.FeatureMissing`.
+    What the implementation refuses is :class:`ipvlab.errors.DriverRefusal` with its own
+    text; what it does not offer at all is :class:`ipvlab.errors.FeatureMissing`.
     """
 
     @property
     def ground(self) -> ProbedGround:
-        """The lab as ipvlab's probes see it."""
+        """The lab as ipvlab builds and probes it; containers of the implementation are nodes of it."""
 
-    def build(
-        self, wires: Mapping[str, Wire], hosts: Mapping[str, HostSpec], routers: Mapping[str, RouterSpec]
-    ) -> None:
-        """Build wires, hosts and routers, and start the implementation on each host."""
+    def start(self, host: str) -> None:
+        """Start the implementation on a host that has been built."""
 
     def create_network(self, host: str, request: NetworkRequest) -> None:
         """Create a network on a host."""
@@ -83,8 +78,8 @@ class Bench(Protocol):
     def remove_network(self, host: str, network: str) -> None:
         """Remove a network of a host."""
 
-    def attach(self, host: str, request: ContainerRequest) -> str:
-        """Start a container on its networks; returns the name of its node in the lab."""
+    def attach(self, host: str, request: ContainerRequest) -> None:
+        """Start a container on its networks."""
 
     def detach(self, host: str, container: str) -> None:
         """Remove a container and its endpoints."""
@@ -92,27 +87,26 @@ class Bench(Protocol):
     def inspect(self, host: str, network: str) -> Mapping[str, object]:
         """What the implementation itself says of a network, in its own shape."""
 
-    def type_line(self, node: str, line: str) -> CommandResult:
-        """Carry out one line of the closed command grammar on a node (``ip link set eth0 down``)."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def close(self) -> None:
+        """End the lab; nothing of it is left."""
 
 
 class Implementation(Protocol):
     """An implementation of ipvlan networking, and what it offers."""
 
-    name: str
-    features: frozenset[Feature]
+    @property
+    def name(self) -> str:
+        """What it is called on the command line and in reports."""
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What it offers."""
 
     def about(self) -> About:
         """Who it is; raises :class:`ipvlab.errors.EnvironmentUnfit` where it is not to be had."""
 
-    def open(self, name: str) -> Bench:
-        """An empty lab for it; raises :class:`ipvlab.errors.EnvironmentUnfit` where it cannot work."""
+    def open(self, name: str, container_name: Callable[[str, str], str]) -> Port:
+        """An empty lab; ``container_name`` gives the lab's name for a host's container.
+
+        Raises :class:`ipvlab.errors.EnvironmentUnfit` where it cannot work.
+        """

@@ -50,6 +50,8 @@ class TerminalReport:
         for verdict in result.verdicts:
             if self._is_verbose or verdict.outcome is not Outcome.PASS:
                 self._add_verdict(verdict)
+        if result.stays_up:
+            self._console.print(f"  {result.stays_up}")
 
     def add_total(self, results: Sequence[ScenarioResult]) -> None:
         """Print the last line: how many scenarios and verdicts, and their outcomes."""

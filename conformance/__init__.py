@@ -1,0 +1,1 @@
+"""The conformance suite: what any ipvlan implementation can be held against."""
