@@ -16,8 +16,19 @@ from ipvlab.errors import IpvlabError
 #: verb -> what ``ipvlab --help`` says of it, so that no verb is loaded to be listed.
 VERBS = {
     "run": "Build scenarios, probe them, and print the verdicts.",
+    "grade": "Grade a folder of answers to exercises; needs no privileges.",
     "plan": "Print what a scenario would build; needs no privileges.",
     "explain": "Say why a probe ends as it does, hop by hop, with the rules; needs no privileges.",
+    "up": "Build a scenario's lab and leave it up.",
+    "down": "End a lab that is up.",
+    "ps": "List the labs that are up, and their nodes.",
+    "exec": "Run a program in a node of a lab that is up.",
+    "shell": "Open a shell in a node of a lab that is up.",
+    "docker": "Give a Docker command to a host of a lab that is up.",
+    "capture": "Show or write the packets of an interface of a lab that is up.",
+    "graph": "Print a scenario as a Mermaid graph; needs no privileges.",
+    "conformance": "Hold implementations of ipvlan against the suite, and write reports.",
+    "report": "Write reports from results of earlier runs.",
     "doctor": "Say which datapaths work here, and what fixes the others.",
     "schema": "Print the JSON Schema of scenario files.",
 }

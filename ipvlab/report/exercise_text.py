@@ -8,7 +8,7 @@ from typing import IO
 
 from ipvlab.report.terminal import TerminalReport
 from ipvlab.run.exercise import Hints, Mark, TaskMark, mark
-from ipvlab.run.results import ScenarioResult, Verdict
+from ipvlab.run.results import Outcome, ScenarioResult, Verdict
 
 
 def add_result(
@@ -58,7 +58,7 @@ def describe(marked: Mark, path: str = "") -> Iterator[str]:
 
 
 def _without_answer(task: TaskMark, verdict: Verdict) -> Verdict:
-    if not task.is_answer(verdict):
+    if verdict.outcome is not Outcome.FAIL or not task.is_answer(verdict):
         return verdict
     return dataclasses.replace(
         verdict, expected=None, observed=None, reason="this is not what happens; see the hint", explanation=()

@@ -42,9 +42,8 @@ def format_sheet(answers: Sequence[Answer], datapath: str = "") -> str:
     """The matrix of students and exercises, then student by student what is missing."""
     best = best_of(answers)
     students = list(dict.fromkeys(answer.student for answer in answers))
-    exercises = {
-        name: answer.out_of for (_, name), answer in sorted(best.items(), key=lambda item: item[0][1])
-    }
+    answered = {each.exercise.path: each.exercise for each in best.values() if each.exercise}
+    exercises = {answered[path].name: answered[path].hints.points for path in sorted(answered)}
     where = f", datapath {datapath}" if datapath else ""
     lines = [
         "# Grades",
@@ -59,10 +58,7 @@ def format_sheet(answers: Sequence[Answer], datapath: str = "") -> str:
         cells = [_points(best.get((student, name))) for name in exercises]
         earned = sum(best[student, name].points for name in exercises if (student, name) in best)
         lines.append(_row([_escape(student), *cells, f"{earned}/{total}"]))
-    lines += [
-        "",
-        "`!` marks an answer in which something was changed that was given; `x` one that does not run.",
-    ]
+    lines += ["", "`!`: something was changed that was given. `x`: it does not run."]
     for student in students:
         told = [line for answer in answers if answer.student == student for line in _details(answer)]
         if told:

@@ -23,7 +23,9 @@ def write_reports(
 ) -> None:
     """Write the reports that have a file; raises OSError where one cannot be written."""
     topologies = {each.scenario.name: topology_of(each) for each in prepared} if html_file else {}
-    runs = as_runs(results, datetime.datetime.now(datetime.UTC), topologies)
+    report = html_file or junit_file
+    folder = Path(report).absolute().parent if report is not None else None
+    runs = as_runs(results, datetime.datetime.now(datetime.UTC), topologies, folder)
     if junit_file is not None:
         write_text_whole(Path(junit_file), format_junit(runs))
     if html_file is not None:

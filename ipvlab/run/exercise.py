@@ -105,7 +105,7 @@ class Mark:
 
     @property
     def is_proved(self) -> bool:
-        """Whether the machine could answer every question, so that the points say something of the student."""
+        """Whether the machine could answer every question, so that the points are fair."""
         silent = (Outcome.UNOBSERVED, Outcome.UNSUPPORTED)
         verdicts = (*self.others, *(verdict for task in self.tasks for verdict in task.failed))
         return not any(verdict.outcome in silent for verdict in verdicts)
