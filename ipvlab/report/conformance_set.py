@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -63,9 +64,15 @@ def list_requirements() -> str:
     return "\n".join(lines)
 
 
-def run_suite(name: str, expression: str | None, processes: str) -> ConformanceRun:
+def run_suite(
+    name: str,
+    expression: str | None,
+    processes: str,
+    captures: Path | None = None,
+) -> ConformanceRun:
     """Run the suite on one implementation, in a process of its own, its output shown as it comes.
 
+    ``captures`` is a folder that gets a pcapng of each lab; cases name it in full.
     Raises :class:`EnvironmentUnfit` where pytest is missing or the run came to
     nothing, and :class:`ValueInvalid` for an implementation that is unknown.
     """
@@ -80,6 +87,8 @@ def run_suite(name: str, expression: str | None, processes: str) -> ConformanceR
         command = [sys.executable, "-m", "pytest", str(folder), "-q", "-p", "no:cacheprovider"]
         command += [f"--ipvlab-implementation={name}", f"--ipvlab-json={file}"]
         command += [f"--rootdir={folder.parent}", "-o", f"pythonpath={folder.parent}"]
+        if captures is not None:
+            command.append(f"--ipvlab-pcap={captures.absolute()}")
         if expression is not None:
             command += ["-k", expression]
         if processes != "0":
@@ -87,7 +96,17 @@ def run_suite(name: str, expression: str | None, processes: str) -> ConformanceR
         status = subprocess.run(command, check=False).returncode
         if not file.is_file():
             raise EnvironmentUnfit(f"the suite came to nothing on {name}: pytest ended with status {status}")
-        return ConformanceRun.model_validate_json(file.read_bytes())
+        run = ConformanceRun.model_validate_json(file.read_bytes())
+        return name_captures(run, lambda name: os.path.normpath(file.parent / name))
+
+
+def name_captures(run: ConformanceRun, rename: Callable[[str], str]) -> ConformanceRun:
+    """A run whose cases have other names for their captures."""
+    cases = tuple(
+        case.model_copy(update={"capture": rename(case.capture)}) if case.capture else case
+        for case in run.cases
+    )
+    return run.model_copy(update={"cases": cases})
 
 
 def read_runs(paths: Sequence[Path]) -> list[ConformanceRun]:
@@ -103,7 +122,18 @@ def read_runs(paths: Sequence[Path]) -> list[ConformanceRun]:
 
 
 def write_set(runs: Sequence[ConformanceRun], files: Mapping[str, str | None]) -> None:
-    """Write the reports that have a file; raises OSError where one cannot be written."""
+    """Write the reports that have a file; raises OSError where one cannot be written.
+
+    Captures that are named in full are named from the folder of the page, or of
+    the first report there is.
+    """
+    first = next((path for path in (files.get("html"), *files.values()) if path), None)
+    if first is not None:
+        folder = Path(first).absolute().parent
+        runs = [
+            name_captures(run, lambda name: os.path.relpath(name, folder) if os.path.isabs(name) else name)
+            for run in runs
+        ]
     register = read_register() if any(case.requirements for run in runs for case in run.cases) else None
     writers = {
         "json": lambda: _RUNS.dump_json(list(runs), indent=1).decode() + "\n",

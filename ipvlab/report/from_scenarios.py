@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from ipvlab.implementations.results import Case, CaseOutcome, Claim, ConformanceRun, Proof, Subject
+from ipvlab.implementations.evidence import beside, packets_of
+from ipvlab.implementations.results import Case, CaseOutcome, Claim, ConformanceRun, Subject
+from ipvlab.implementations.trial import proof_of
 from ipvlab.run.results import Outcome, ScenarioResult, Verdict
 from ipvlab.run.topology import Topology
 
@@ -18,15 +21,17 @@ def as_runs(
     results: Sequence[ScenarioResult],
     now: datetime.datetime,
     topologies: Mapping[str, Topology] | None = None,
+    folder: Path | None = None,
 ) -> list[ConformanceRun]:
     """One run for each datapath that the results come from, with a case for each verdict.
 
-    ``topologies`` are the labs by the name of their scenario, where drawings are wanted.
+    ``topologies`` are the labs by the name of their scenario, where drawings are wanted;
+    ``folder`` is that of the report, which captures are named from.
     """
     by_datapath: dict[str, list[ScenarioResult]] = {}
     for result in results:
         by_datapath.setdefault(result.datapath, []).append(result)
-    return [_run_of(datapath, mine, now, topologies or {}) for datapath, mine in by_datapath.items()]
+    return [_run_of(datapath, mine, now, topologies or {}, folder) for datapath, mine in by_datapath.items()]
 
 
 def _run_of(
@@ -34,6 +39,7 @@ def _run_of(
     results: Sequence[ScenarioResult],
     now: datetime.datetime,
     topologies: Mapping[str, Topology],
+    folder: Path | None,
 ) -> ConformanceRun:
     first = results[0]
     verdicts = [verdict for result in results for verdict in result.verdicts]
@@ -50,19 +56,23 @@ def _run_of(
         probes=sum(verdict.from_ is not None for verdict in verdicts),
         silences=sum(v.kind in _SILENT_KINDS and v.outcome is Outcome.PASS for v in verdicts),
         topologies={r.scenario: topologies[r.scenario] for r in results if r.scenario in topologies},
-        cases=tuple(case for result in results for case in _cases_of(result)),
+        cases=tuple(case for result in results for case in _cases_of(result, folder)),
     )
 
 
-def _cases_of(result: ScenarioResult) -> Iterator[Case]:
+def _cases_of(result: ScenarioResult, folder: Path | None) -> Iterator[Case]:
+    capture = Path(result.capture) if result.capture else None
     for verdict in result.verdicts:
         outcome = CaseOutcome(str(verdict.outcome))
+        claim = _claim_of(verdict, outcome)
         yield Case(
             id=f"{result.scenario}::{verdict.id}",
             title=f"{result.title or result.scenario}: {verdict.kind}",
             outcome=outcome,
             reason=verdict.reason,
-            claims=(_claim_of(verdict, outcome),),
+            claims=(claim,),
+            packets=packets_of(capture, (claim,)) if capture is not None else (),
+            capture=beside(capture, folder) if capture is not None else "",
             topology=result.scenario,
             reproduce=f"ipvlab run {shlex.quote(result.path)} --datapath {result.datapath}",
         )
@@ -76,5 +86,5 @@ def _claim_of(verdict: Verdict, outcome: CaseOutcome) -> Claim:
         observed=verdict.observed,
         reason=verdict.reason,
         explanation=verdict.explanation,
-        proof=Proof(text="; ".join(f"{name} {value}" for name, value in verdict.proof.items())),
+        proof=proof_of(verdict),
     )

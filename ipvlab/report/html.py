@@ -109,7 +109,12 @@ def _case(case: Case) -> dict[str, Any]:
 def _claim(claim: Claim) -> dict[str, Any]:
     proof = claim.proof
     told = [proof.text] if proof.text else []
-    for name, numbers in (("probe", proof.probes), ("fence", proof.fences), ("canary", proof.canaries)):
+    for name, numbers in (
+        ("probe", proof.probes),
+        ("answer", proof.answers),
+        ("fence", proof.fences),
+        ("canary", proof.canaries),
+    ):
         if numbers:
             told.append(f"{name} in packet {', '.join(map(str, numbers))}")
     if proof.silent:

@@ -9,6 +9,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from ipvlab.report.matrix import matrices
 from ipvlab.run.results import Outcome, ScenarioResult, Verdict
 
 _STYLES = {
@@ -47,6 +48,10 @@ class TerminalReport:
                 self._console.print(f"    {paragraph}", style="italic")
             for note in result.notes:
                 self._console.print(f"    note: {note}")
+        if self._is_verbose or not result.ok:
+            for stage in _stages(result.verdicts):
+                for row in matrices(stage):
+                    self._console.print(f"    {row}")
         for verdict in result.verdicts:
             if self._is_verbose or verdict.outcome is not Outcome.PASS:
                 self._add_verdict(verdict)
@@ -99,6 +104,15 @@ def count_outcomes(summary: dict[str, int]) -> str:
     """Counts in words: ``12 pass, 1 fail``; outcomes that did not occur are left out."""
     told = [f"{count} {outcome}" for outcome, count in summary.items() if count]
     return ", ".join(told) or "no verdicts"
+
+
+def _stages(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """The verdicts of the beginning and of each step, whose labs differ."""
+    stages: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        step, dot, _ = verdict.id.partition(".")
+        stages.setdefault(step if dot and step.startswith("steps[") else "", []).append(verdict)
+    return list(stages.values())
 
 
 def _outcome_of(result: ScenarioResult) -> str:

@@ -73,7 +73,9 @@ def load_exercises(folder: Path | None = None) -> dict[str, Exercise]:
     Raises :class:`PathUnreadable` for a folder without exercises, and what
     loading a scenario or its hints raises.
     """
-    places = [folder] if folder else [EXERCISES, Path(ipvlab.__file__).parents[1] / EXERCISES]
+    package = Path(ipvlab.__file__).parent
+    installed = (package.parent / EXERCISES, package / "_suite" / "exercises")
+    places = [folder] if folder else [EXERCISES, *installed]
     for place in places:
         paths = sorted(path for path in place.glob(f"*{SUFFIX}") if hints_beside(path))
         if paths:
