@@ -138,8 +138,8 @@ def _execute_on_containers(host: DockerHost, command: DockerCommand) -> CommandR
             result = _each(command.names, lambda name: host.stop(name, patience, signal))
             return _add_notice(result, command.notice)
         case ContainerRestart():
-            patience, _ = _ending(command.timeout, command.signal)
-            result = _each(command.names, lambda name: host.restart(name, patience))
+            patience, signal = _ending(command.timeout, command.signal)
+            result = _each(command.names, lambda name: host.restart(name, patience, signal))
             return _add_notice(result, command.notice)
         case ContainerKill():
             signal = read_signal(command.signal or "KILL")

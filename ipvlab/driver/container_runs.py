@@ -40,8 +40,8 @@ class StartsPrograms(Protocol):
 def run(host: DockerHost, command: ContainerRun) -> CommandResult:
     """``docker run``: to the end of the program, unless it is detached.
 
-    A shell without a terminal's user stays up, ``-it`` or not, and the id is
-    printed as with ``-d``: whoever types next is in it.
+    A shell that somebody could type to (``-i`` or ``-t``) stays up, and the id
+    is printed as with ``-d``: whoever types next is in it.
     """
     request = command.request
     try:

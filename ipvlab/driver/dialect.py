@@ -9,8 +9,18 @@ The releases read are v26.1.5, v28.2.2 and docker-v29.7.2; ``DN/`` stands for
 from __future__ import annotations
 
 import dataclasses
+from enum import Enum
 
 from ipvlab.spec.values import Dialect
+
+
+class Announcing(Enum):
+    """Which addresses an endpoint announces when it starts."""
+
+    NEVER = 0
+    #: Those that another MAC of the lab had before.
+    MOVED = 1
+    EVERY = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,6 +114,11 @@ class DialectRow:
     #: An L3 network's ``default dev`` competes with other networks for the default route (28.0,
     #: ``DN/sandbox.go``; section 4.3). Before, only gateways did, and a second default failed.
     l3_competes_for_default: bool
+    #: Which addresses an L2 endpoint announces (29.3, ``DN/osl/interface_linux.go``: it looks for the MAC
+    #: on the link; before, an ipvlan endpoint had none recorded and was silent; D-JOIN-019, 020). The
+    #: documents say nothing of it. Their labs are as quiet as they were, but for an address that changes
+    #: hands: whether it is reached would else depend on how long ago a neighbour had asked for it.
+    announcing: Announcing
 
     # Names (section 4.5)
     #: A name that the first of several networks knows without an address of the family is looked
@@ -151,6 +166,7 @@ DOCS = DialectRow(
     has_endpoint_wishes=True,
     has_endpoint_sysctls=True,
     l3_competes_for_default=True,
+    announcing=Announcing.MOVED,
     seeks_family_on_next_network=False,
     asks_nameservers_in_container=False,
     notes_missing_nameservers=True,
@@ -168,6 +184,7 @@ DOCKER_29 = dataclasses.replace(
     shows_unused_subnets=False,
     internal_keeps_parent=True,
     routes_l3_without_parent=False,
+    announcing=Announcing.EVERY,
 )
 
 #: What 28.2 does, by its differences from 29.7.
@@ -183,6 +200,7 @@ DOCKER_28 = dataclasses.replace(
     address_outside="no configured subnet or ip-range contain the IP address {address}",
     wants_written_subnet=True,
     ignores_unused_ipv6=True,
+    announcing=Announcing.NEVER,
 )
 
 #: What 26.1 does, by its differences from 28.2.

@@ -158,11 +158,11 @@ class DockerHost:
                 self._tell(container, "stop")
         return container
 
-    def restart(self, ref: str, patience: float = PATIENCE) -> Container:
-        """Stop a container, if it runs, and start it; ``--rm`` does not remove it."""
+    def restart(self, ref: str, patience: float = PATIENCE, signal: int = _SIGTERM) -> Container:
+        """Stop a container as :meth:`stop` does, if it runs, and start it; ``--rm`` does not remove it."""
         container = self._find(ref)
         if container.is_running:
-            self._end(container, _SIGTERM, patience, is_restarting=True)
+            self._end(container, signal, patience, is_restarting=True)
         with self.lock:
             self.start(container.id)
             self._tell(container, "restart")

@@ -70,13 +70,22 @@ class Verb:
     is_interspersed: bool = True
     #: The other paths of the command (``docker ps`` is ``docker container ls``).
     aliases: tuple[str, ...] = ()
+    #: Options of later clients, which this one does not know.
+    absent: frozenset[str] = frozenset()
+    #: Whether the client is one before 28, which points to its help in fewer words.
+    is_brief: bool = False
 
     def fault(self, text: str) -> ClientFault:
         """A fault in the options: exit code 125."""
+        if self.is_brief:
+            return ClientFault(f"{text}\nSee '{self.path} --help'.", 125)
         return ClientFault(f"{text}\n\n{self.usage_lines()}\n\n{self._help_line('Run')}", 125)
 
     def late_fault(self, text: str) -> ClientFault:
         """A fault that ``run`` and ``create`` find after reading the options: exit code 125, no usage."""
+        if self.is_brief:
+            word = self.path.rpartition(" ")[2]
+            return ClientFault(f"docker: {text.removesuffix('.')}.\nSee 'docker {word} --help'.", 125)
         return ClientFault(f"docker: {text}\n\n{self._help_line('Run')}", 125)
 
     def check_count(self, arguments: Sequence[str]) -> None:
@@ -195,6 +204,8 @@ class Options:
         if flag is None:
             if name == "help":
                 raise HelpWanted(self.verb.help_text())
+            if name in self.verb.absent:
+                raise self.verb.fault(f"unknown flag: --{name}")
             self._refuse_unknown(f"--{name}", f"unknown flag: --{name}")
         if equals:
             self._set(flag, value)

@@ -73,7 +73,8 @@ def parse_docker(
     command, an option or a container's command outside it is a
     :class:`CommandUnknown`. With it any program may be run, and what a lab does
     not know is answered as Docker's client answers. What that client refuses by
-    itself is a :class:`ClientRefusal`; since 29 it refuses a little more.
+    itself is a :class:`ClientRefusal`; since 29 it refuses a little more, and that
+    of 26 does not know some options.
     """
     words = Words(argv)
     words.take("docker")
@@ -123,7 +124,7 @@ class _Reader:
         path.append(self._take_word("docker"))
         if path[-1] in _GROUPS:
             path.append(self._take_word(" ".join(path)))
-        found = find_verb(" ".join(path))
+        found = find_verb(" ".join(path), self._dialect)
         if found is None:
             return self._refuse_command(" ".join(path))
         verb, first_path = found

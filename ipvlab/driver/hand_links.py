@@ -49,7 +49,8 @@ def parse_ipvlan_add(argv: Sequence[str]) -> IpvlanAdd | None:
         if words.take_if("link"):
             base = words.take("the name of a link")
         else:
-            words.take_if("name", "dev")
+            if not words.take_if("name", "dev") and name is not None:
+                raise words.refusal(f"`{words.take('its type')}` is not known here")
             name = words.take("the name of a link")
     if not words.take_if("ipvlan"):
         return None

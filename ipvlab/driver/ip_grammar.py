@@ -225,7 +225,8 @@ def _parse_link_add(words: Words) -> VlanAdd | DummyAdd:
         if words.take_if("link"):
             base = _take_link(words)
         else:
-            words.take_if("name", "dev")
+            if not words.take_if("name", "dev") and name is not None:
+                raise words.refusal(f"`{words.take('its type')}` is not known here")
             name = _take_link(words)
     if words.take_if("dummy"):
         if name is None or base is not None:

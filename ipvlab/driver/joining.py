@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Sequence
 
 from ipvlab.driver.addresses import family_word
+from ipvlab.driver.announcing import plan_announcement
 from ipvlab.driver.default_routes import Join, check_overlaps, choose_routes
 from ipvlab.driver.dialect import DialectRow
 from ipvlab.driver.endpoint_options import choose_names, find_sysctl_faults, plan_sysctls
@@ -88,6 +89,7 @@ def plan_endpoints(joins: Sequence[Join], row: DialectRow) -> tuple[EndpointPlan
             addresses=(*(lease.interface for lease in join.leases), *_link_local(join.request)),
             routes=given,
             sysctls=plan_sysctls(join.request, interface, row),
+            announcement=plan_announcement(join, row),
         )
         for join, interface, given in zip(joins, interfaces, routes, strict=True)
     )

@@ -106,6 +106,10 @@ def _read_network(text: str, options: Options, dialect: Dialect) -> EndpointRequ
         values = all_of(key)
         return values[-1] or None if values else None
 
+    if dialect is Dialect.DOCKER_26 and all_of("gw-priority"):
+        raise options.verb.fault(
+            f'invalid argument "{text}" for "--network" flag: invalid field key gw-priority'
+        )
     if dialect is Dialect.DOCKER_29:
         for address in (*all_of("ip"), *all_of("ip6"), *all_of("link-local-ip")):
             if not is_address(address):

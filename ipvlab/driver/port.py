@@ -25,6 +25,23 @@ class RoutePlan:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Announcement:
+    """How an endpoint tells its neighbours of the addresses that it starts with, unasked.
+
+    A gratuitous ARP or an unsolicited neighbour advertisement for each address:
+    the first at once, the others behind it.
+    """
+
+    addresses: tuple[Address, ...]
+    #: Messages for each address.
+    count: int
+    #: Seconds between two of them.
+    interval: float
+    #: Leave out addresses that no other MAC of the lab had before: nobody knows them by a wrong one.
+    is_for_moved: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class EndpointPlan:
     """One sub-interface of a container, complete: nothing is left for the datapath to decide."""
 
@@ -40,6 +57,8 @@ class EndpointPlan:
     routes: tuple[RoutePlan, ...]
     #: Sysctls of the interface: paths below /proc/sys/net/ (``ipv4/conf/eth0/log_martians``) and values.
     sysctls: tuple[tuple[str, str], ...] = ()
+    #: None where it starts in silence.
+    announcement: Announcement | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,7 +118,7 @@ class HostPort(Protocol):
         """
 
     def attach(self, container: str, endpoint: EndpointPlan) -> None:
-        """Create an endpoint's sub-interface, addresses and routes, up and usable."""
+        """Create an endpoint's sub-interface, addresses and routes, up and usable, and announce it."""
 
     def detach(self, container: str, interface: str) -> None:
         """Delete an endpoint's sub-interface."""

@@ -82,6 +82,8 @@ class ContainerRequest:
     is_auto_remove: bool = False
     is_interactive: bool = False
     is_detached: bool = True
+    #: Nobody can type (neither ``-i`` nor ``-t``), so that a shell finds the end of its input at once.
+    is_stdin_closed: bool = False
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: Environment beside PATH, HOME and HOSTNAME (``-e``).
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -45,6 +45,7 @@ def read_container_request(options: Options, dialect: Dialect) -> ContainerReque
         is_auto_remove=bool(options.switch("rm")),
         is_interactive=bool(options.switch("interactive")),
         is_detached=bool(options.switch("detach")),
+        is_stdin_closed=not (options.switch("interactive") or options.switch("tty")),
         labels=options.pairs("label"),
         env=read_variables(options),
         has_tty=bool(options.switch("tty")),

@@ -6,6 +6,7 @@ import dataclasses
 
 from ipvlab.driver import flag_values as values
 from ipvlab.driver.flags import Verb, declare
+from ipvlab.spec.values import Dialect
 
 _FORMAT = {"format": "f"}
 _FILTERED = {"filter": values.check_filter}
@@ -241,7 +242,25 @@ FOREIGN = frozenset(
 FOREIGN_OF_CONTAINER = frozenset("commit cp diff export pause port stats top unpause update".split())
 
 
-def find_verb(path: str) -> tuple[Verb, str] | None:
+#: Options that came after the client of 26.1 (docker/cli v28.0 to v28.3).
+_SINCE_28 = frozenset({"ipv4", "gw-priority", "use-api-socket"})
+
+
+def _as_of_26(verb: Verb) -> Verb:
+    """A verb as the client of 26.1 has it: ``stop --time`` is not yet called ``--timeout``."""
+    later = {flag.name for flag in verb.flags} & _SINCE_28
+    flags = tuple(flag for flag in verb.flags if flag.name not in later)
+    if any(flag.name == "timeout" for flag in flags):
+        later.add("timeout")
+        flags = tuple(
+            dataclasses.replace(flag, short="t", instead="") if flag.name == "time" else flag
+            for flag in flags
+            if flag.name != "timeout"
+        )
+    return dataclasses.replace(verb, flags=flags, absent=frozenset(later), is_brief=True)
+
+
+def find_verb(path: str, dialect: Dialect = Dialect.DOCS) -> tuple[Verb, str] | None:
     """The verb of a path (``docker container ps``), as the client then names it, and its first spelling.
 
     An alias of the last word only (``remove``, ``list``) is named by the group's own
@@ -249,7 +268,7 @@ def find_verb(path: str) -> tuple[Verb, str] | None:
     """
     for verb in VERBS:
         if path == verb.path:
-            return verb, verb.path
+            return _of_client(verb, dialect), verb.path
         if path in verb.aliases:
             shown = path
             if path.rpartition(" ")[0] == verb.path.rpartition(" ")[0]:
@@ -258,5 +277,9 @@ def find_verb(path: str) -> tuple[Verb, str] | None:
                 shown = "docker container ls"
             elif path == "docker container remove":
                 shown = "docker container rm"
-            return dataclasses.replace(verb, path=shown), verb.path
+            return _of_client(dataclasses.replace(verb, path=shown), dialect), verb.path
     return None
+
+
+def _of_client(verb: Verb, dialect: Dialect) -> Verb:
+    return _as_of_26(verb) if dialect is Dialect.DOCKER_26 else verb

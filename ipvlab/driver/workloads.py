@@ -95,16 +95,27 @@ class Workloads(Protocol):
 def is_idle(request: ContainerRequest) -> bool:
     """Whether a container has no process of its own.
 
-    So it is for one that a scenario declares, a bare shell, ``sleep``, ``top``
-    and ``tail -f``; the program is started when somebody attaches to it.
+    So it is for one that a scenario declares, a bare shell (``-i`` or ``-t``),
+    ``sleep``, ``top`` and ``tail -f``; the program is started when somebody
+    attaches to it.
     """
-    if not request.command:
-        return True
+    if _is_bare_shell(request.command):
+        return not request.is_stdin_closed
     name, *arguments = request.command
     name = name.rpartition("/")[2]
-    if name in SHELLS:
-        return all(argument in ("-i", "-l", "-il", "-li", "--login", "sh", "ash") for argument in arguments)
     return name in _SLEEPERS or (name == "tail" and "-f" in arguments)
+
+
+def ends_at_once(request: ContainerRequest) -> bool:
+    """Whether a container's shell has nothing to read, and so exits 0 as soon as it is started."""
+    return request.is_stdin_closed and _is_bare_shell(request.command)
+
+
+def _is_bare_shell(command: tuple[str, ...]) -> bool:
+    """Whether a command is a shell that reads what is typed; without a command it is the image's."""
+    name, *arguments = command or ("sh",)
+    bare = ("-i", "-l", "-il", "-li", "--login", "sh", "ash")
+    return name.rpartition("/")[2] in SHELLS and all(argument in bare for argument in arguments)
 
 
 def main_program(container: Container, default: tuple[str, ...] = ("/bin/sh",)) -> ProgramRequest:
@@ -162,7 +173,9 @@ class PortWorkloads:
         self._codes.pop(container.id, None)
         if is_idle(container.request) or _is_endless(container.request):
             return
-        result = self._execute(container.name, container.request.command)
+        request = container.request
+        is_over = ends_at_once(request)
+        result = CommandResult(0) if is_over else self._execute(container.name, request.command)
         log = self._logs.setdefault(container.id, [])
         if result.stdout:
             log.append(LogEntry(self._clock(), 1, result.stdout.encode()))

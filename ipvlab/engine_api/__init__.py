@@ -1,1 +1,1 @@
-"""Docker's Engine API for each host of a running lab, on a unix socket of its own."""
+"""Docker's Engine API: each host of a lab answers on a unix socket of its own, as dockerd does."""

@@ -77,7 +77,8 @@ def note_links(node: Node, host: Node) -> None:
             below=parents.get(below),
             vlan=settings if kind == "vlan" else None,
         )
-        parents[view.index] = name if node is host else parents.get(view.index, "")
+        if node is host:
+            parents[view.index] = name
 
 
 def clear(namespace: Namespace) -> None:

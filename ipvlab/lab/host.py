@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ipvlab.datapath.base import Link
-from ipvlab.driver.port import CommandResult, EndpointPlan, RoutePlan
+from ipvlab.driver.port import Announcement, CommandResult, EndpointPlan, RoutePlan
 from ipvlab.driver.resolv_conf import ResolvConf
 from ipvlab.errors import KernelRefusal
 from ipvlab.lab.links import Pending, add_link_local, add_route, enable_ipv6, set_up
@@ -135,6 +135,25 @@ class LiveHost:
             undo.pop_all()
         ends = self._lab.datapath.ends(self._node.namespace, node.namespace, link)
         self._lab.pending += [Pending(*end) for end in ends]
+        if endpoint.announcement is not None:
+            self._announce(node, link, parent, endpoint.announcement)
+
+    def _announce(self, node: Node, link: Link, parent: Link, announcement: Announcement) -> None:
+        host = self._node
+
+        def is_there() -> bool:
+            is_attached = node.links.get(link.name) is link and host.links.get(parent.name) is parent
+            return is_attached and link.has_arp and self._lab.nodes.get(node.name) is node
+
+        ways = [parent, *([host.links[parent.below]] if parent.below in host.links else [])]
+        self._lab.announcer.announce(
+            announcement,
+            node.namespace,
+            link.index,
+            link.mac,
+            [Pending(host.namespace, way.index) for way in ways],
+            is_there,
+        )
 
     def detach(self, container: str, interface: str) -> None:
         """Delete an endpoint's sub-interface; one that a user or its parent's end took away is no fault."""
@@ -143,6 +162,7 @@ class LiveHost:
         if link is not None and link.below is not None and link.below in self._node.links:
             parent = self._node.links[link.below]
             self._lab.datapath.remove_endpoint(self._node.namespace, parent, node.namespace, link)
+        self._lab.announcer.forget_gone()
 
     def execute(self, container: str, argv: Sequence[str]) -> CommandResult:
         """Interpret a command of the closed grammar in a container."""

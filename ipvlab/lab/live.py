@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ipvlab.datapath.base import Datapath, Link
@@ -15,6 +16,7 @@ from ipvlab.driver.port import CommandResult
 from ipvlab.errors import LabError
 from ipvlab.lab import firewall
 from ipvlab.lab.adopting import note_links, open_namespace
+from ipvlab.lab.announcer import Announcer
 from ipvlab.lab.host import LiveHost
 from ipvlab.lab.links import (
     Pending,
@@ -63,6 +65,9 @@ class LiveLab:
         self._switches: list[Namespace] = []
         self._resolver = Resolver()
         self._lookups: dict[str, Lookup] = {}
+        #: Held around decisions and the kernel's work, never while a program is waited for.
+        self.lock = threading.RLock()
+        self.announcer = Announcer(self.lock)
         #: Links that were set up and have not been seen to be up.
         self.pending: list[Pending] = []
         #: Gives the fd of a namespace that a host is to have, and that outlives the lab; None for a new one.
@@ -265,6 +270,7 @@ class LiveLab:
                     parents.namespace, parent, node.namespace, link, goes_with_container=True
                 )
         self.pending = [link for link in self.pending if not link.concerns(node.namespace)]
+        self.announcer.forget_gone()
         node.namespace.close()
 
     def follow(self) -> None:
@@ -293,6 +299,7 @@ class LiveLab:
             stack.callback(self._close_namespaces, [node.namespace for node in self.nodes.values()])
             stack.callback(self._close_namespaces, self._switches)
             stack.callback(self._resolver.close)
+            stack.callback(self.announcer.close)
         self.nodes, self.wires, self._switches, self.pending = {}, {}, [], []
 
     @staticmethod

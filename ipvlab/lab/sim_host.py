@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ipvlab.datapath.sim.machine import Machine, PortState, SimLink, endpoint_name
-from ipvlab.driver.port import CommandResult, EndpointPlan, RoutePlan
+from ipvlab.driver.port import Announcement, CommandResult, EndpointPlan, RoutePlan
 from ipvlab.errors import KernelRefusal
 from ipvlab.lab.sim_tables import add_address, add_route, forget_link, remove_route
+from ipvlab.rules.announcing import announce_address
 from ipvlab.rules.identifiers import endpoint_link_local, eui64_link_local
 from ipvlab.rules.stack import LEAST_MTU6
 from ipvlab.spec.values import Address, Flag, Mode, Subnet
@@ -123,6 +124,8 @@ class SimHost:
         if parent.port is None:
             parent.port = PortState(endpoint.mode, endpoint.flag)
         port = parent.port
+        # The link is there before its addresses are, and with it its mode (ipvlan_main.c: ipvlan_link_new).
+        set_mode(port, endpoint.mode, endpoint.flag)
         for address in endpoint.addresses:
             refuse_conflict(port, machine, address.ip)
             if address.version == 6 and parent.mtu < LEAST_MTU6:
@@ -131,7 +134,6 @@ class SimHost:
                     "Invalid argument (EINVAL)",
                     errno=errno.EINVAL,
                 )
-        set_mode(port, endpoint.mode, endpoint.flag)
         machine.sysctls.update(endpoint.sysctls)
         addresses = endpoint.addresses
         has_ipv6 = any(address.version == 6 for address in addresses)
@@ -166,6 +168,16 @@ class SimHost:
             raise
         finally:
             self._lab.world.changed()
+        if endpoint.announcement is not None:
+            self._announce(machine, link, endpoint.announcement)
+
+    def _announce(self, machine: Machine, link: SimLink, announcement: Announcement) -> None:
+        """Correct what neighbours know of an endpoint's addresses; further messages would change nothing."""
+        world = self._lab.world
+        for address in self._lab.holders.choose(announcement, link.mac):
+            if any(known == address for other in world.machines.values() for _, known in other.neighbours):
+                world.transmit(machine, link, announce_address(link.mac, address))
+        world.settle()
 
     def detach(self, container: str, interface: str) -> None:
         """Delete an endpoint's sub-interface; one that went already is no fault."""

@@ -11,6 +11,7 @@ from ipvlab.datapath.sim.machine import Machine, SimLink, SimWire, endpoint_name
 from ipvlab.datapath.sim.world import World
 from ipvlab.driver.port import CommandResult
 from ipvlab.errors import KernelRefusal, LabError
+from ipvlab.lab.announcing import Holders
 from ipvlab.lab.sim_host import SimHost, add_vlan
 from ipvlab.lab.sim_tables import add_address, add_route
 from ipvlab.rules.identifiers import derived_mac, eui64_link_local
@@ -52,6 +53,8 @@ class SimLab:
         self._container_name = container_name
         self._lookups: dict[str, Lookup] = {}
         self._next_index = 101
+        #: Who had which address of an endpoint last.
+        self.holders = Holders()
 
     @property
     def nodes(self) -> dict[str, Machine]:

@@ -37,6 +37,8 @@ _FORBIDDING = (
     ("user/max_user_namespaces", "10000"),  # everybody; 0 on some hardened machines
 )
 
+_SYSCTLS = Path("/proc/sys")
+
 #: What a lab needs: mounts and namespaces, and links (linux/capability.h).
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 #: Signals that ask for an end.
@@ -108,7 +110,7 @@ def _map_ids(user: int, group: int) -> None:
 def _refusal(error: OSError) -> PrivilegeMissing:
     hint = "run as root, for example: sudo ipvlab run …"
     for path, allowing in _FORBIDDING:
-        sysctl = Path("/proc/sys", path)
+        sysctl = _SYSCTLS / path
         if not sysctl.exists():
             continue
         value = sysctl.read_text().strip()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from ipvlab.errors import IpvlabError, PathUnreadable, SpecError
 from ipvlab.run.prepare import Prepared, prepare
+from ipvlab.run.recording import CaptureFolder
 from ipvlab.run.results import Outcome, ScenarioResult
 from ipvlab.run.selection import parse_selection
 
@@ -87,19 +89,30 @@ def select(prepared: Sequence[Prepared], expression: str | None) -> list[Prepare
     return selected
 
 
+class RunOne(Protocol):
+    """The way to run one scenario; see :func:`ipvlab.run.runner.run_prepared`."""
+
+    def __call__(
+        self, prepared: Prepared, datapath: str, /, capture: Path | None = None
+    ) -> ScenarioResult: ...
+
+
 def run_all(
     prepared: Sequence[Prepared],
     datapath: str,
-    run_one: Callable[[Prepared, str], ScenarioResult] | None = None,
+    run_one: RunOne | None = None,
+    captures: CaptureFolder | None = None,
 ) -> Iterator[ScenarioResult]:
     """Run scenarios one after the other; yields each result as soon as it is there.
 
     ``run_one`` runs each of them; by default it is :func:`ipvlab.run.runner.run_prepared`.
+    ``captures`` gets a pcapng file of each.
     """
     from ipvlab.run.runner import run_prepared
 
     for each in prepared:
-        yield (run_one or run_prepared)(each, datapath)
+        capture = captures.file_for(each.scenario.name) if captures is not None else None
+        yield (run_one or run_prepared)(each, datapath, capture=capture)
 
 
 def exit_code(results: Sequence[ScenarioResult]) -> int:

@@ -16,7 +16,7 @@ from ipvlab.driver.requests import ContainerRequest, NetworkRequest
 from ipvlab.driver.session import Command, Session
 from ipvlab.driver.store import Store
 from ipvlab.driver.workloads import Workloads
-from ipvlab.errors import CommandUnknown
+from ipvlab.errors import CommandUnknown, DriverRefusal
 from ipvlab.run.workloads import Interpret
 from ipvlab.spec.values import Dialect
 
@@ -129,14 +129,20 @@ class Console:
         if isinstance(command, DockerCommand):
             result = execute(self.hosts[node], command)
         elif isinstance(command, RestartDocker):
-            self.hosts[node].restart_engine()
-            result = CommandResult(0)
+            result = self._restart_docker(node)
         elif container is not None:
             result = self._carry_out(self._ground.container_name(node, container), command)
         else:
             result = self._carry_out(node, command)
         session.settle(command, result)
         return result
+
+    def _restart_docker(self, host: str) -> CommandResult:
+        try:
+            self.hosts[host].restart_engine()
+        except DriverRefusal as refusal:
+            return CommandResult(1, stderr=f"restart docker: {refusal.what}\n")
+        return CommandResult(0)
 
     def _run_on_machine(self, node: str, command: Command) -> CommandResult:
         """A line on a router or in a container, where no engine runs."""

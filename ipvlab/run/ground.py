@@ -16,6 +16,7 @@ from ipvlab.driver.workloads import Workloads
 from ipvlab.probe.questions import Observation, Question
 from ipvlab.run.directory import Directory, NodeView
 from ipvlab.run.doctor import choose_datapath, choose_name
+from ipvlab.run.recording import Recording
 from ipvlab.run.workloads import Interpret
 from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 from ipvlab.spec.routes import RouteText
@@ -96,6 +97,12 @@ class ProbedGround(Protocol):
 
     def resolve(self, node: str, name: str) -> list[Address]:
         """What a name means inside a node."""
+
+    def record(self) -> Recording:
+        """Capture everything that passes from now on; to be called while the lab is empty."""
+
+    def end_recording(self) -> None:
+        """Capture nothing any more."""
 
     def forget_gone(self) -> None:
         """Let go of what belongs to nodes that are gone."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import resource
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -24,9 +23,11 @@ from ipvlab.lab.program import AtEnd, AtStart, Program
 from ipvlab.lab.programs import Programs
 from ipvlab.probe.prober import Prober
 from ipvlab.probe.questions import Observation, Question
+from ipvlab.probe.recorder import LiveRecorder
 from ipvlab.run.directory import Directory, bare_name
 from ipvlab.run.names import resolve
 from ipvlab.run.pings import ping
+from ipvlab.run.recording import Recording
 from ipvlab.run.workloads import Interpret, LiveWorkloads
 from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 from ipvlab.spec.routes import RouteText
@@ -45,9 +46,10 @@ class LiveGround:
         self.lab = LiveLab(name, datapath, container_name)
         self._taps: list[WireTap] = []
         self._prober: Prober | None = None
+        self._recording: Recording | None = None
         self._known: dict[str, Node] = {}
         #: Held around decisions and the kernel's work, never while a program is waited for.
-        self.lock = threading.RLock()
+        self.lock = self.lab.lock
         self._programs = Programs()
         self._engines: dict[str, Engine] = {}
         self._running: dict[Program, Node] = {}
@@ -69,6 +71,8 @@ class LiveGround:
     ) -> None:
         """Build wires, hosts and routers, all at once."""
         self.lab.add_topology(wires, hosts, routers)
+        if self._recording is not None:
+            self._recording.recorder.look()
 
     def host_port(self, host: str, execute: Callable[[str, Sequence[str]], CommandResult]) -> HostPort:
         """What the host's engine acts on."""
@@ -114,14 +118,39 @@ class LiveGround:
 
     def _answer(self, questions: Sequence[Question]) -> list[Observation]:
         self.forget_gone()
+        recording = self._recording
         for place in {id(node): node for node in list(self._running.values())}.values():
             take_note(place, self.lab.datapath, self._host_of(place))
         self.lab.await_ready()
+        prober = self._prober_of_lab()
+        self._known = dict(self.lab.nodes)
+        if recording is None:
+            return prober.answer(questions)
+        return recording.watch(
+            questions, lambda: prober.answer(questions), lambda: prober.batch, self.lab.nodes
+        )
+
+    def _prober_of_lab(self) -> Prober:
         self._taps[:] = self.lab.taps
         if self._prober is None:
             self._prober = Prober(self.lab.nodes, self._taps, self.lab.datapath.held_pump)
-        self._known = dict(self.lab.nodes)
-        return self._prober.answer(questions)
+        return self._prober
+
+    def record(self) -> Recording:
+        """Capture, from now on, everything that passes in the lab."""
+        with self.lock:
+            if self._recording is None:
+                marker = self._prober_of_lab().marker
+                recorder = LiveRecorder(self.lab.nodes, lambda: self.lab.taps, marker)
+                self._recording = Recording(recorder)
+            return self._recording
+
+    def end_recording(self) -> None:
+        """Capture nothing any more."""
+        with self.lock:
+            if self._recording is not None:
+                self._recording.recorder.close()
+            self._recording = None
 
     def forget_gone(self) -> None:
         """Let go of sockets in nodes that are gone, which would keep their namespaces alive."""
@@ -130,6 +159,8 @@ class LiveGround:
             del self._known[name]
             if self._prober is not None:
                 self._prober.forget(name)
+        if self._recording is not None:
+            self._recording.recorder.forget(list(self.lab.nodes.values()))
 
     def run_program(
         self,
@@ -252,6 +283,7 @@ class LiveGround:
             stack.callback(self._programs.close)
             if self._prober is not None:
                 stack.callback(self._prober.close)
+            stack.callback(self.end_recording)
             self._prober = None
 
 

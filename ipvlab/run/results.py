@@ -83,6 +83,8 @@ class ScenarioResult:
     verdicts: tuple[Verdict, ...]
     #: Notes on the run as a whole: the datapath chosen and why, known deviations.
     notes: tuple[str, ...] = ()
+    #: The file of what passed, where it was captured.
+    capture: str = ""
     #: How to enter and end the lab, where it stays up.
     stays_up: str = ""
 

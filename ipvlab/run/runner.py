@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ipvlab import __version__
@@ -22,6 +22,7 @@ from ipvlab.run.expand import Check, claim_of, expand
 from ipvlab.run.ground import ProbedGround, open_ground
 from ipvlab.run.operator import Operator
 from ipvlab.run.prepare import Prepared, prepare
+from ipvlab.run.recording import Recording
 from ipvlab.run.results import Outcome, ScenarioResult, Seconds, Verdict
 from ipvlab.run.stages import Claimed, Line, Stage, forgives, is_same_line
 
@@ -39,28 +40,39 @@ def run(path: str | Path, datapath: str = "auto") -> ScenarioResult:
     return run_prepared(prepare(Path(path)), datapath)
 
 
-def run_prepared(prepared: Prepared, datapath: str = "auto") -> ScenarioResult:
-    """Run a scenario that is prepared; as :func:`run`."""
+def run_prepared(prepared: Prepared, datapath: str = "auto", capture: Path | None = None) -> ScenarioResult:
+    """Run a scenario that is prepared; as :func:`run`.
+
+    ``capture`` is a pcapng file to write of everything that passes in the lab;
+    raises OSError where it cannot be written.
+    """
     name, why = choose_name(datapath)
 
     def open_lab(lab: str, container_name: Callable[[str, str], str]) -> ProbedGround:
         return open_ground(datapath, lab, container_name)
 
-    return run_on(prepared, open_lab, name, why)
+    return run_on(prepared, open_lab, name, why, capture)
 
 
-def run_on(prepared: Prepared, open_lab: OpenLab, name: str, why: str) -> ScenarioResult:
+def run_on(
+    prepared: Prepared, open_lab: OpenLab, name: str, why: str, capture: Path | None = None
+) -> ScenarioResult:
     """Run a scenario that is prepared in a lab of the caller's making.
 
-    ``name`` is that of its datapath and ``why`` a note on the choice. Raises
-    what ``open_lab`` raises; what goes wrong later is a verdict.
+    ``name`` is that of its datapath and ``why`` a note on the choice; ``capture``
+    is as for :func:`run_prepared`. Raises what ``open_lab`` raises; what goes wrong
+    later is a verdict.
     """
     phases = Phases()
     with phases.time("build"):
         ground = open_lab(prepared.scenario.name, prepared.naming.display)
     scenario_run = ScenarioRun(prepared, ground, phases)
     try:
+        if capture is not None:
+            scenario_run.record()
         scenario_run.go()
+        if capture is not None:
+            scenario_run.write_capture(capture)
     finally:
         with phases.time("teardown"):
             ground.close()
@@ -127,6 +139,8 @@ class ScenarioRun:
         self._operator = operator or self.console
         self._after_stage = after_stage
         self.verdicts: list[Verdict] = []
+        self._recording: Recording | None = None
+        self._capture = ""
         #: Why the datapath cannot carry this scenario, once it has said so.
         self._unsupported = ""
 
@@ -144,7 +158,25 @@ class ScenarioRun:
             seconds=Seconds(**self._phases.seconds),
             verdicts=_explained(prepared, self.verdicts),
             notes=(why, *prepared.warnings),
+            capture=self._capture,
         )
+
+    def record(self) -> None:
+        """Capture everything that passes from now on; to be called while the lab is empty."""
+        self._recording = self._ground.record()
+
+    def write_capture(self, path: Path, labels: Mapping[str, Collection[str]] | None = None) -> None:
+        """Write what was captured, and name in the verdicts' proofs the packets that they rest on.
+
+        ``labels`` gives requirements for the ids of expectations. Raises OSError
+        where the file cannot be written. Nothing is captured from then on.
+        """
+        assert self._recording is not None
+        scenario = self._prepared.scenario
+        title = f"{scenario.name}: {scenario.title}" if scenario.title else scenario.name
+        self.verdicts = list(self._recording.write(path, title, self.verdicts, labels))
+        self._ground.end_recording()
+        self._capture = str(path)
 
     def stand(self) -> None:
         """Build, and carry out the beginning's command lines; nothing is probed.

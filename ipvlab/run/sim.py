@@ -15,14 +15,20 @@ from ipvlab.errors import LabError
 from ipvlab.lab import sim_tables
 from ipvlab.lab.sim_iproute import carry_out
 from ipvlab.lab.sim_lab import SimLab
+from ipvlab.probe.marks import Marker
 from ipvlab.probe.questions import Observation, Question
 from ipvlab.probe.sim import Account, SimProber
+from ipvlab.probe.sim_recorder import SimRecorder, WitnessedWorld
 from ipvlab.run.directory import Directory
 from ipvlab.run.pings import ping
+from ipvlab.run.recording import Recording
 from ipvlab.run.workloads import Interpret, InterpretedWorkloads
 from ipvlab.spec.model import HostSpec, RouterSpec, Wire
 from ipvlab.spec.routes import RouteText
 from ipvlab.spec.values import Address, Interface
+
+#: In the marks of simulated probes: a capture of the same scenario has the same bytes each time.
+_NONCE = b"sim0"
 
 
 class SimGround:
@@ -32,6 +38,8 @@ class SimGround:
         self._container_name = container_name
         self.lab = SimLab(name, container_name)
         self._prober = SimProber(self.lab.world)
+        self._recording: Recording | None = None
+        self._batches = 0
         #: Held around decisions and the lab's work.
         self.lock = threading.RLock()
 
@@ -91,7 +99,29 @@ class SimGround:
 
     def answer(self, questions: Sequence[Question]) -> list[Observation]:
         """Put questions to the prober."""
-        return self._prober.answer(questions)
+        prober, recording = self._prober, self._recording
+        if recording is None:
+            return prober.answer(questions)
+        self._batches += 1
+        return recording.watch(
+            questions, lambda: prober.answer(questions), lambda: self._batches, self.lab.nodes
+        )
+
+    def record(self) -> Recording:
+        """Capture everything that passes in the lab; to be called while it is empty."""
+        if self._recording is None:
+            if self.lab.nodes:
+                raise LabError("a simulated lab is captured from its beginning or not at all")
+            world = self.lab.world = WitnessedWorld()
+            self._prober = SimProber(world)
+            self._recording = Recording(SimRecorder(world, Marker(_NONCE)))
+        return self._recording
+
+    def end_recording(self) -> None:
+        """Capture nothing any more."""
+        if self._recording is not None:
+            self._recording.recorder.close()
+        self._recording = None
 
     def account(self, question: Question) -> Account:
         """Put one question to the prober and get every step that led to the observation."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ipvlab.driver.ip_grammar import Exit, Ping, RestartDocker, parse_ip
 from ipvlab.driver.port import CommandResult
-from ipvlab.driver.workloads import LogEntry, ProgramRequest, is_idle, main_program
+from ipvlab.driver.workloads import LogEntry, ProgramRequest, ends_at_once, is_idle, main_program
 from ipvlab.errors import CommandUnknown, DriverRefusal
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class InterpretedWorkloads:
         self._codes.pop(container.id, None)
         request = container.request
         if is_idle(request):
+            return
+        if ends_at_once(request):
+            self._codes[container.id] = 0
+            self.on_exit(container, 0)
             return
         command = self._read(request.command)
         if request.is_detached and isinstance(command, Ping) and command.count is None:

@@ -244,7 +244,7 @@ def test_restart_docker_stops_containers_and_their_programs_start_again(
 
 
 def test_ping_without_a_count_is_a_real_program_that_runs_on(host: LabHost, docker: DockerHost) -> None:
-    assert host.docker("run -d --net n --name other alpine").exit_code == 0
+    assert host.docker("run -itd --net n --name other alpine").exit_code == 0
     assert host.docker("run -d --net n --name a alpine ping other").exit_code == 0
     container = docker.engine.find_container("a")
     ear = ear_of(docker, container)
@@ -267,7 +267,7 @@ def test_a_simulated_host_refuses_a_program_and_says_where_it_would_run() -> Non
         refused = host.docker("run --net n --name a alpine httpd -f")
         assert refused.exit_code == 125
         assert "runs no program" in refused.stderr
-        assert host.docker("run -d --net n --name b alpine").exit_code == 0
+        assert host.docker("run -itd --net n --name b alpine").exit_code == 0
         assert "runs no program" in host.docker("exec b httpd").stderr
         assert host.docker("exec b ping -c 1 10.0.255.1").exit_code == 1
         assert host.docker("run --rm --net n alpine ping -c 1 b").exit_code == 0

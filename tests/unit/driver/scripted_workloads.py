@@ -9,7 +9,7 @@ from typing import Literal
 
 from ipvlab.driver.port import CommandResult
 from ipvlab.driver.state import Container
-from ipvlab.driver.workloads import LogEntry, ProgramRequest, is_idle
+from ipvlab.driver.workloads import LogEntry, ProgramRequest, ends_at_once, is_idle
 from ipvlab.errors import DriverRefusal
 
 
@@ -39,6 +39,10 @@ class ScriptedWorkloads:
     def start(self, container: Container) -> None:
         self._codes.pop(container.id, None)
         if is_idle(container.request):
+            return
+        if ends_at_once(container.request):
+            self._codes[container.id] = 0
+            self.on_exit(container, 0)
             return
         script = self.scripts[container.request.command[0]]
         if script.refusal:

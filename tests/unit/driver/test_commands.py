@@ -8,6 +8,7 @@ import json
 import pytest
 
 from ipvlab.driver.port import CommandResult
+from ipvlab.spec.values import Dialect
 from tests.unit.driver.recording_port import Host
 
 CREATE = "network create -d ipvlan --subnet=10.0.0.0/24"
@@ -31,13 +32,37 @@ def test_what_the_client_refuses_is_no_response_of_the_daemon(host: Host) -> Non
     assert host.engine.networks == {}
 
 
-@pytest.mark.parametrize("options", ["-itd", "-it", "-it --rm", "-d", ""])
+@pytest.mark.parametrize("options", ["-itd", "-it", "-it --rm", "-i", "-t", "-id", "-td"])
 def test_run_of_a_shell_prints_the_id_and_leaves_it_running(host: Host, options: str) -> None:
     host.ok(f"{CREATE} n")
     result = host.docker(f"run --net=n {options} alpine /bin/sh")
     assert result == CommandResult(0, f"{host.engine.containers['h1-1'].id}\n")
     assert host.engine.containers["h1-1"].is_running
     assert host.port.executed == []
+
+
+@pytest.mark.parametrize("command", ["", "/bin/sh", "bash"])
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_shell_that_nobody_can_type_to_ends_at_once(dialect: Dialect, command: str) -> None:
+    host = Host(dialect=dialect)
+    host.ok(f"{CREATE} n")
+    known = host.engine.containers
+    assert host.ok(f"run -d --net=n --name=c alpine {command}") == known["c"].id
+    assert host.ok(f"run --net=n --name=d alpine {command}") == ""
+    host.ok(f"create --net=n --name=e alpine {command}")
+    host.ok("start e")
+    for each in host.engine.containers.values():
+        assert (each.state, each.exit_code, each.endpoints) == ("exited", 0, [])
+    host.ok(f"run -d --rm --net=n --name=f alpine {command}")
+    assert set(host.engine.containers) == {"c", "d", "e"}
+    assert host.port.containers == {}
+
+
+@pytest.mark.parametrize("command", ["sleep infinity", "tail -f /dev/null", "top"])
+def test_a_program_that_waits_needs_nobody_to_type(host: Host, command: str) -> None:
+    host.ok(f"{CREATE} n")
+    host.ok(f"run -d --net=n --name=c alpine {command}")
+    assert host.engine.containers["c"].is_running
 
 
 def test_a_refused_run_ends_with_125_and_the_clients_tail(host: Host) -> None:

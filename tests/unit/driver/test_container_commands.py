@@ -133,8 +133,8 @@ def test_exec_in_the_background_prints_nothing(host: ProgramHost) -> None:
 
 
 def test_start_prints_names_and_sums_up_what_failed(host: ProgramHost) -> None:
-    host.ok("create --net=n --name a alpine")
-    host.ok("create --net=n --name b alpine")
+    host.ok("create -it --net=n --name a alpine")
+    host.ok("create -i --net=n --name b alpine")
     result = host.docker("start a x b y")
     assert result == CommandResult(
         1,
@@ -163,10 +163,13 @@ def test_stop_and_restart_hand_on_signal_and_patience(host: ProgramHost) -> None
     assert host.ok("stop b") == "b"
     assert host.ok("restart -t 0 a b") == "a\nb"
     assert host.ok("restart a") == "a"
-    assert host.programs.ended == [("a", 2, 3.0), ("b", 15, 10.0), ("a", 15, 10.0)]
+    assert host.ok("restart -s HUP -t 1 b") == "b"
+    assert host.programs.ended == [("a", 2, 3.0), ("b", 15, 10.0), ("a", 15, 10.0), ("b", 1, 1.0)]
+    assert host.engine.containers["b"].is_running
     assert host.docker("stop -s FOO a") == CommandResult(
         1, "", "Error response from daemon: invalid signal: FOO\n"
     )
+    assert host.docker("restart -s FOO a").stderr == "Error response from daemon: invalid signal: FOO\n"
 
 
 def test_an_old_spelling_is_told_before_the_answer(host: ProgramHost) -> None:

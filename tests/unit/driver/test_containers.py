@@ -26,7 +26,7 @@ def test_a_failed_start_leaves_the_container_created(dialect: Dialect) -> None:
     host.ok(f"{TEN} n")
     host.run("--net=n --ip=10.0.0.9 --name=holder")
     text = f"{START[dialect]}{IN_USE}"
-    assert refusal(host, "run -d --net=n --ip=10.0.0.9 --name=c alpine") == text
+    assert refusal(host, "run -itd --net=n --ip=10.0.0.9 --name=c alpine") == text
     container = host.engine.containers["c"]
     assert container.state is ContainerState.CREATED
     assert (container.exit_code, container.error, container.endpoints) == (128, text, [])
@@ -79,7 +79,7 @@ def test_a_dynamic_address_may_change_across_a_stop(dialect: Dialect) -> None:
 @every_dialect
 def test_an_unknown_network_is_no_fault_before_the_start(dialect: Dialect) -> None:
     host = host_of(dialect)
-    host.ok("create --net=later --name=c alpine")
+    host.ok("create -it --net=later --name=c alpine")
     with pytest.raises(DriverRefusal) as caught:
         host.engine.start_container("c")
     text = f"{START[dialect]}network later not found"
@@ -90,7 +90,7 @@ def test_an_unknown_network_is_no_fault_before_the_start(dialect: Dialect) -> No
 
 
 def test_settings_are_checked_again_at_the_start(host: Host) -> None:
-    host.ok("create --net=later --ip=10.0.0.9 --name=c alpine")
+    host.ok("create -it --net=later --ip=10.0.0.9 --name=c alpine")
     host.ok(f"{CREATE} --subnet=10.0.7.0/24 later")
     with pytest.raises(DriverRefusal) as caught:
         host.engine.start_container("c")

@@ -221,6 +221,7 @@ def test_addresses_and_aliases_belong_to_the_first_network() -> None:
         ),
         name="c",
         hostname="box",
+        is_stdin_closed=True,
         is_detached=False,
         labels={"x": "y"},
         env={"A": "1"},

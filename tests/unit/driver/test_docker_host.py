@@ -99,9 +99,9 @@ class Place:
     programs: Programs
     events: list[ContainerEvent]
 
-    def run(self, name: str = "c", command: str = "server", **more: bool) -> Container:
+    def run(self, name: str = "c", command: str = "server", *, is_auto_remove: bool = False) -> Container:
         """A running container."""
-        return self.docker.run(request(name, command, **more))
+        return self.docker.run(request(name, command, is_auto_remove=is_auto_remove))
 
     def actions(self) -> list[str]:
         """What was told since the last time."""
@@ -110,8 +110,10 @@ class Place:
         return told
 
 
-def request(name: str = "c", command: str = "server", **more: bool) -> ContainerRequest:
-    return ContainerRequest((EndpointRequest("n"),), name=name, command=(command,), **more)
+def request(name: str = "c", command: str = "server", *, is_auto_remove: bool = False) -> ContainerRequest:
+    return ContainerRequest(
+        (EndpointRequest("n"),), name=name, command=(command,), is_auto_remove=is_auto_remove
+    )
 
 
 @pytest.fixture
@@ -222,7 +224,7 @@ def test_the_exit_code_of_a_failed_start_is_told_by_its_text(place: Place, text:
     def refuse(_container: Container) -> None:
         raise DriverRefusal(text, status=400)
 
-    place.programs.start = refuse  # type: ignore[method-assign]  # one program that cannot be started
+    place.programs.start = refuse  # type: ignore[method-assign,assignment]  # one program that cannot be started
     container = place.docker.create(request())
     with pytest.raises(DriverRefusal):
         place.docker.start("c")
@@ -256,7 +258,7 @@ def test_nothing_is_locked_while_a_program_takes_its_time(place: Place, threads:
         place.programs.ending.set()
         program.ended.wait()
 
-    place.programs.end = end  # type: ignore[method-assign]  # one that waits for the test
+    place.programs.end = end  # type: ignore[method-assign,assignment]  # one that waits for the test
     slow = threads.submit(place.docker.stop, "c")
     place.programs.ending.wait()
     assert (

@@ -18,7 +18,7 @@ def host() -> Host:
     host.ok("network create -d ipvlan --label tier=back --label keep n1")
     host.ok("network create -d ipvlan --label tier=front n2")
     host.run("--net n1 --name a --label tier=back")
-    host.ok("run -d --net n2 --name b busybox:1.36")
+    host.ok("run -itd --net n2 --name b busybox:1.36")
     host.ok("create --net n1 --name c alpine:latest")
     host.run("--net n1 --name d")
     host.ok("stop d")

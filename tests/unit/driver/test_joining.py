@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipvlab.driver.port import EndpointPlan, RoutePlan
+from ipvlab.driver.port import Announcement, EndpointPlan, RoutePlan
 from ipvlab.spec.values import Flag, Mode
 from tests.unit.driver.recording_port import Host, addresses, routes
 
@@ -70,6 +70,7 @@ def test_the_datapath_is_told_everything(host: Host) -> None:
             RoutePlan("default", container.endpoints[0].leases[0].pool.gateway, "eth0", 4),
             RoutePlan("default", container.endpoints[0].leases[1].pool.gateway, "eth0", 6),
         ),
+        announcement=Announcement((lease4.ip, lease6.ip), 1, 1.0, is_for_moved=True),
     )
     assert [str(a) for a in plan.addresses] == ["10.0.0.2/24", "fd01::2/64"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -71,12 +72,13 @@ def test_a_compose_container_is_the_request_of_its_command_line() -> None:
         }
     )
     command = parse_command(
-        "docker run -d --name c --hostname box --network name=n,ip=10.0.0.9,ip6=fd01::9,alias=db,alias=sql,"
+        "docker run -id --name c --hostname box --network name=n,ip=10.0.0.9,ip6=fd01::9,alias=db,alias=sql,"
         "link-local-ip=169.254.1.1,mac-address=02:00:00:00:00:01,gw-priority=7,driver-opt=k=v,"
         "driver-opt=com.docker.network.endpoint.ifname=wan --network m alpine"
     )
     assert isinstance(command, ContainerRun)
-    assert container_request("c", spec) == command.request
+    # Its shell waits, though nobody has asked for a keyboard.
+    assert container_request("c", spec) == dataclasses.replace(command.request, is_interactive=False)
 
 
 def test_networks_are_joined_in_the_order_of_the_file(host: Host) -> None:
