@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ from ipvlab.implementations.results import CaseOutcome, Claim
 
 if TYPE_CHECKING:
     from ipvlab.run.ground import ProbedGround
+
+#: The datapath `bpf` has the other end of each endpoint in the host. It goes with the endpoint's
+#: namespace, which the kernel frees some time after the last reference to it is gone (cleanup_net).
+_NEAR_END = re.compile(r"ipv(tap)?[0-9]+\Z")
 
 
 class FactReader:
@@ -24,7 +29,8 @@ class FactReader:
         """The facts of a stage, held against the lab as it stands."""
         for fact in self._layout.facts:
             if fact.links_as is not None and fact.node in ground.nodes:
-                self._links[stage, fact.node] = sorted(ground.read_links(fact.node))
+                names = ground.read_links(fact.node)
+                self._links[stage, fact.node] = sorted(name for name in names if not _NEAR_END.match(name))
         return [
             (fact.requirement, self._claim(fact, ground))
             for fact in self._layout.facts

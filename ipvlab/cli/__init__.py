@@ -59,6 +59,7 @@ def group() -> None:
     Exit codes: 2 bad usage or an invalid file (nothing runs); else the first
     that holds of 5 (environment, or a verdict `error`), 1 (`fail`),
     4 (`unobserved`), 3 (`unsupported` or incomplete), 0. 130 when interrupted.
+    `exec`, `shell` and `docker` end as the command does, and with 125 where ipvlab itself fails.
     """
 
 

@@ -69,6 +69,9 @@ class Proof(Frozen):
     """Why the observation may be believed: numbers of packets in the capture of the case."""
 
     probes: tuple[int, ...] = ()
+    answers: tuple[int, ...] = ()
+    #: Of a probe that was never sent: how its sender asked for the next hop.
+    resolution: tuple[int, ...] = ()
     fences: tuple[int, ...] = ()
     canaries: tuple[int, ...] = ()
     #: Who was proved silent.

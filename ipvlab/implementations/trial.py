@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 from ipvlab.errors import FeatureMissing, IpvlabError
 from ipvlab.implementations.operating import PortOperator
@@ -32,6 +33,8 @@ class Trial:
     seconds: float
     probes: int
     silences: int
+    #: The file that holds what passed, where it was captured.
+    capture: Path | None = None
 
 
 def prepare_text(text: str, name: str) -> Prepared:
@@ -51,11 +54,13 @@ def try_lab(
     prepared: Prepared,
     labels: Mapping[str, Collection[str]],
     after_stage: AfterStage,
+    capture: Path | None = None,
 ) -> Trial:
     """Build a lab, ask all that it has to say, end it.
 
-    ``labels`` gives requirements for the ids of expectations. Raises
-    :class:`FeatureMissing` and :class:`EnvironmentUnfit`.
+    ``labels`` gives requirements for the ids of expectations, ``capture`` a file for
+    all that passes. Raises :class:`FeatureMissing` and :class:`EnvironmentUnfit`, and
+    OSError where the capture cannot be written.
     """
     started = time.perf_counter()
     claims: dict[str, list[Claim]] = {}
@@ -67,7 +72,11 @@ def try_lab(
     port = implementation.open(prepared.scenario.name, prepared.naming.display)
     try:
         scenario_run = ScenarioRun(prepared, port.ground, operator=PortOperator(port), after_stage=take_facts)
+        if capture is not None:
+            scenario_run.record()
         scenario_run.go()
+        if capture is not None:
+            scenario_run.write_capture(capture, labels)
     finally:
         port.close()
     verdicts = scenario_run.result(implementation.name, "").verdicts
@@ -86,6 +95,7 @@ def try_lab(
         seconds=time.perf_counter() - started,
         probes=sum(verdict.from_ is not None for verdict in verdicts),
         silences=sum(count_silences(verdict) for verdict in verdicts),
+        capture=capture,
     )
 
 
@@ -119,7 +129,9 @@ def proof_of(verdict: Verdict) -> Proof:
     proof = dict(verdict.proof)
     numbers = {
         name: tuple(value)
-        for name, value in ((key, proof.pop(key, ())) for key in ("probes", "fences", "canaries"))
+        for name, value in (
+            (key, proof.pop(key, ())) for key in ("probes", "answers", "resolution", "fences", "canaries")
+        )
         if isinstance(value, list | tuple)
     }
     silent = proof.get("silent", ())

@@ -6,7 +6,8 @@ import dataclasses
 from collections import Counter
 
 from ipvlab.lab.nodes import Node
-from ipvlab.probe.ears import Ear, EarKind
+from ipvlab.probe.ears import Ear
+from ipvlab.probe.layers import EarKind
 from ipvlab.probe.questions import BroadcastQuestion, Crossing, ReachQuestion
 from ipvlab.spec.values import Address
 
@@ -72,6 +73,8 @@ class Evidence:
     unready: str = ""
     #: Barrier rounds after the probes; 0 when the packets were not proved to be at rest.
     fence_rounds: int = 0
+    #: Frames that a link's queue holds back, in words.
+    held_back: str = ""
     #: Packets that the CPU's backlog refused, or a detour.
     backlog_drops: int = 0
     #: Packets lost because a neighbour table or waiting list of the kernel was full.
@@ -80,7 +83,7 @@ class Evidence:
     @property
     def is_calm(self) -> bool:
         """Whether everything set in motion came to rest and nothing was lost on the way."""
-        return not self.unready and self.fence_rounds > 0 and not self.backlog_drops and not self.table_drops
+        return not self.fault()
 
     def fault(self) -> str:
         """Why the batch proves no silence; empty when it does."""
@@ -88,6 +91,8 @@ class Evidence:
             return self.unready
         if not self.fence_rounds:
             return "the packets were not proved to be at rest: the barrier did not come through"
+        if self.held_back:
+            return self.held_back
         if self.backlog_drops:
             return f"{self.backlog_drops} packets were lost for want of room (net.core.netdev_max_backlog)"
         if self.table_drops:

@@ -15,6 +15,7 @@ from ipvlab.probe.lane import PATIENCE, Lane
 from ipvlab.probe.marks import Marker, Role
 from ipvlab.probe.neighbours import NeighbourTable
 from ipvlab.probe.posts import Posts
+from ipvlab.probe.queues import await_queues
 from ipvlab.probe.reach import hear_reach, see_crossing, see_hop, send_reach
 from ipvlab.probe.tables import NeighbourRoom
 from ipvlab.spec.values import Family
@@ -66,11 +67,15 @@ class Batch:
         self._call_all(Role.CANARY, lane)
         self._send_all(lane, room)
         pulses = [post.pulse for post in posts if post.pulse is not None]
-        while True:
+
+        def drain() -> bool:
             evidence.fence_rounds = lane.drain(pulses, len(posts))
-            # An answer that we send ourselves starts a new chain; each question has one at most.
-            if not self._read():
-                break
+            return self._read()
+
+        # An answer that we send ourselves starts a new chain; each question has one at most.
+        while drain():
+            pass
+        evidence.held_back = await_queues(posts, drain)
         self._call_all(Role.FENCE, lane)
         evidence.backlog_drops = lane.drops() - backlog_drops
         evidence.table_drops = room.losses() - losses

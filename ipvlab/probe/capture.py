@@ -8,7 +8,9 @@ kernel strips a VLAN tag on receive and hands it over beside the frame
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import fcntl
 import functools
 import socket
 import struct
@@ -26,6 +28,8 @@ ETH_P_ALL = 3
 ETH_P_IP, ETH_P_IPV6, ETH_P_8021Q, ETH_P_8021AD = 0x0800, 0x86DD, 0x8100, 0x88A8
 SOL_PACKET, PACKET_AUXDATA = 263, 8
 TP_STATUS_VLAN_VALID = 0x10
+#: linux/sockios.h, linux/ethtool.h
+SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 0x0000000A
 IPPROTO_ICMP, IPPROTO_UDP, IPPROTO_ICMPV6 = 1, 17, 58
 
 #: Ethernet 14, IPv4 20 or IPv6 40, ICMP echo or UDP 8; 4 more where a tag is in the bytes.
@@ -64,11 +68,13 @@ class Tap:
     own_mac: bytes | None = None
     drops_before: int = 0
     dropped: int = 0
+    #: Whether the interface was down, or without carrier, before the batch and after it: nothing can pass.
+    is_dead: bool = False
 
     @property
     def is_sound(self) -> bool:
         """Whether what this tap did not see did not pass."""
-        return self.has_canary and self.has_fence and not self.dropped
+        return self.is_dead or (self.has_canary and self.has_fence and not self.dropped)
 
     @classmethod
     def open(cls, name: str, namespace: Namespace, index: int | None) -> Tap:
@@ -97,9 +103,11 @@ class Tap:
         self.has_canary = self.has_fence = False
         self.own_mac = self.sock.getsockname()[4] if self.interface not in ("", "lo") else None
         self.drops_before = self._read_drops()
+        self.is_dead = self._is_without_carrier()
 
     def end(self) -> None:
-        """Note how many frames this tap lost during the batch."""
+        """Note how many frames this tap lost during the batch, and whether any could pass."""
+        self.is_dead = self.is_dead and self._is_without_carrier()
         self.dropped = (self._read_drops() - self.drops_before) & 0xFFFFFFFF
 
     def call(self, mark: bytes) -> None:
@@ -177,6 +185,18 @@ class Tap:
             is_outgoing,
             ttl,
         )
+
+    def _is_without_carrier(self) -> bool:
+        """Whether the interface is there and cannot carry a frame; what is gone vouches for nothing."""
+        if self.interface in ("", "lo"):
+            return False
+        value = ctypes.create_string_buffer(struct.pack("=II", ETHTOOL_GLINK, 0), 8)
+        request = struct.pack("=16sQ16x", self.interface.encode(), ctypes.addressof(value))
+        try:
+            fcntl.ioctl(self.waker, SIOCETHTOOL, request)
+        except OSError:
+            return False
+        return not struct.unpack("=II", value.raw)[1]
 
     def _read_drops(self) -> int:
         return int.from_bytes(self.sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36)[32:36], "little")

@@ -11,7 +11,6 @@ import dataclasses
 import socket
 import struct
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import NamedTuple
 
 from ipvlab.lab.nodes import Node
@@ -26,13 +25,8 @@ from ipvlab.probe.ancillary import (
     own_side,
 )
 from ipvlab.probe.filters import attach, only_at
+from ipvlab.probe.layers import EarKind
 from ipvlab.probe.marks import Marker, Role
-from ipvlab.spec.values import Address, BroadcastKind, Family
-
-#: Unicast, limited, directed and multicast datagrams; nothing else listens there in a lab, and it is below
-#: the ports that the kernel picks for sockets without one (ip_local_port_range).
-PROBE_PORT = 29999
-MDNS_PORT = 5353
 
 SO_RCVBUFFORCE = 33
 SO_MEMINFO = 55
@@ -42,48 +36,6 @@ RECEIVE_BUFFER = 8 << 20
 PACKET_LOOPBACK, PACKET_OTHERHOST, PACKET_OUTGOING = 5, 3, 4
 
 _MEMINFO = struct.Struct("=9I")
-
-
-class EarKind(StrEnum):
-    """The protocol layer that an ear listens at."""
-
-    ICMP4 = "icmp4"
-    ICMP6 = "icmp6"
-    UDP4 = "udp4"
-    UDP6 = "udp6"
-    MDNS4 = "mdns4"
-    MDNS6 = "mdns6"
-    ARP = "arp"
-
-    @classmethod
-    def of_reach(cls, proto: str, address: Address) -> EarKind:
-        """The layer that a unicast probe arrives at."""
-        return _REACH_KINDS[proto, address.version]
-
-    @classmethod
-    def of_broadcast(cls, kind: BroadcastKind, family: Family) -> EarKind:
-        """The layer at which a broadcast of that kind is heard."""
-        if kind is BroadcastKind.ARP:
-            return cls.ARP
-        if kind in (BroadcastKind.ND, BroadcastKind.RA):
-            return cls.ICMP6
-        version = 4 if family is Family.IPV4 else 6
-        return cls(f"{'mdns' if kind is BroadcastKind.MDNS else 'udp'}{version}")
-
-    @property
-    def is_ipv6(self) -> bool:
-        """Whether the layer belongs to IPv6."""
-        return self.value.endswith("6")
-
-    @property
-    def port(self) -> int:
-        """The UDP port of the layer; 0 for the others."""
-        return {"udp": PROBE_PORT, "mdns": MDNS_PORT}.get(self.value[:-1], 0)
-
-
-_REACH_KINDS = {
-    (proto, version): EarKind(f"{proto}{version}") for proto in ("icmp", "udp") for version in (4, 6)
-}
 
 
 class Heard(NamedTuple):

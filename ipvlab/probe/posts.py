@@ -18,8 +18,9 @@ from ipvlab.errors import KernelRefusal
 from ipvlab.lab.nodes import Node, WireTap
 from ipvlab.linux.namespaces import THREAD
 from ipvlab.probe.capture import Tap, close_together, open_taps
-from ipvlab.probe.ears import Ear, EarKind, open_ear
+from ipvlab.probe.ears import Ear, open_ear
 from ipvlab.probe.lane import Pulse
+from ipvlab.probe.layers import EarKind
 from ipvlab.probe.neighbours import NeighbourTable
 from ipvlab.spec.values import Address
 

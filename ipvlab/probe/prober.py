@@ -28,9 +28,9 @@ from ipvlab.lab.nodes import Node, WireTap
 from ipvlab.probe.asked import Asked, AskedBroadcast, AskedReach
 from ipvlab.probe.batch import Batch
 from ipvlab.probe.broadcast import conclude_broadcast, destination_of, group_of
-from ipvlab.probe.ears import EarKind
 from ipvlab.probe.explain import Explainer
 from ipvlab.probe.lane import Lane
+from ipvlab.probe.layers import EarKind
 from ipvlab.probe.marks import Marker
 from ipvlab.probe.posts import Posts
 from ipvlab.probe.questions import Observation, Question, ReachQuestion
@@ -57,6 +57,13 @@ class Prober:
         self._lane = Lane()
         self._room = NeighbourRoom(self._lane)
         self.posts = Posts()
+        #: The number of the last batch, which its canaries and fences carry.
+        self.batch = 0
+
+    @property
+    def marker(self) -> Marker:
+        """Reads and writes the marks of this prober."""
+        return self._marker
 
     def answer(self, questions: Sequence[Question]) -> list[Observation]:
         """Ask all questions at once; the observations, in the order of the questions.
@@ -75,7 +82,8 @@ class Prober:
         routers = [name for name, node in self._nodes.items() if node.kind != "container"]
         path_taps = self.posts.open_path_taps(routers) if wants_path else []
         unready = await_addresses(self.posts) if any(_is_ipv6(one) for one in questions) else ""
-        batch = Batch(next(self._numbers), asked, self.posts, self._marker, wires, path_taps)
+        self.batch = next(self._numbers)
+        batch = Batch(self.batch, asked, self.posts, self._marker, wires, path_taps)
         with self._hold_pump() as pump, self._lane.pinned(pump):
             evidence = batch.run(self._lane, self._room)
         evidence.unready = unready

@@ -68,7 +68,7 @@ def send_broadcast(
             PacketKind.SOLICITATION, ANY6, solicited_node(destination), 255, destination, link.mac, number
         )
     elif question.kind is BroadcastKind.RA:
-        packet = Packet(PacketKind.ROUTER_ADVERTISEMENT, ANY6, destination, 255, mark=number)
+        packet = Packet(PacketKind.ROUTER_ADVERTISEMENT, ANY6, destination, 255, mac=link.mac, mark=number)
     else:
         ttl = 255 if question.kind is BroadcastKind.MDNS else (1 if destination.is_multicast else 64)
         unspecified: Address = ANY4 if destination.version == 4 else ANY6

@@ -24,6 +24,7 @@ from ipvlab.pytest_plugin.options import (
     REPORTS,
     chosen_datapath,
     chosen_implementation,
+    open_captures,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ipvlab.implementations.port import Implementation
     from ipvlab.pytest_plugin.bench import Bench
     from ipvlab.pytest_plugin.scenario_items import ScenarioFile
+    from ipvlab.run.recording import CaptureFolder
 
 __all__ = ["Bench", "chosen_datapath"]
 
@@ -64,6 +66,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     for name, words in REPORTS.items():
         group.addoption(f"--ipvlab-{name}", metavar="FILE", default=None, help=f"write {words}")
+    group.addoption(
+        "--ipvlab-pcap",
+        metavar="DIR",
+        default=None,
+        help="write a pcapng of each lab: every wire and interface, and what each packet proves",
+    )
     parser.addini("ipvlab_datapath", help="what carries the packets of labs", default="auto")
     parser.addini("ipvlab_implementation", help="the implementation under test", default="")
 
@@ -109,9 +117,17 @@ def implementation(pytestconfig: pytest.Config) -> Implementation:
     return find_implementation(chosen_implementation(pytestconfig))
 
 
+@pytest.fixture(scope="session")
+def ipvlab_captures(pytestconfig: pytest.Config) -> CaptureFolder | None:
+    """The folder for captures of labs; None where ``--ipvlab-pcap`` is absent."""
+    return open_captures(pytestconfig)
+
+
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, implementation: Implementation) -> Bench:
+def bench(
+    request: pytest.FixtureRequest, implementation: Implementation, ipvlab_captures: CaptureFolder | None
+) -> Bench:
     """Labs for the implementation under test, and the record of what they prove."""
     from ipvlab.pytest_plugin.bench import Bench
 
-    return Bench(request.node, implementation)
+    return Bench(request.node, implementation, ipvlab_captures)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from ipvlab.errors import EnvironmentUnfit, FeatureMissing, Unobserved
+from ipvlab.implementations.evidence import beside, packets_of
 from ipvlab.implementations.operating import PortOperator
 from ipvlab.implementations.port import Feature, Implementation, Port
 from ipvlab.implementations.results import Case, CaseOutcome, Claim, worst
 from ipvlab.implementations.trial import AfterStage, Trial, check_features, prepare_text, try_lab
+from ipvlab.pytest_plugin.options import reports_folder
+from ipvlab.run.recording import CaptureFolder
 from ipvlab.run.runner import ScenarioRun
 from ipvlab.run.topology import Topology
 
@@ -30,8 +34,12 @@ class ClaimsFailed(AssertionError):
 class Bench:
     """The implementation under test, in one test."""
 
-    def __init__(self, item: pytest.Item, implementation: Implementation) -> None:
+    def __init__(
+        self, item: pytest.Item, implementation: Implementation, captures: CaptureFolder | None = None
+    ) -> None:
+        """``captures`` gets a pcapng file of each lab."""
         self._item = item
+        self._captures = captures
         self.implementation = implementation
 
     def try_lab(
@@ -50,7 +58,9 @@ class Bench:
         if name not in known:
             try:
                 check_features(self.implementation, features)
-                known[name] = try_lab(self.implementation, prepare_text(text(), name), labels, read_facts())
+                prepared = prepare_text(text(), name)
+                capture = self._captures.file_for(name) if self._captures is not None else None
+                known[name] = try_lab(self.implementation, prepared, labels, read_facts(), capture)
                 self._item.stash[FIGURES] = (known[name].probes, known[name].silences)  # type: ignore[union-attr]
             except (FeatureMissing, EnvironmentUnfit) as unfit:
                 known[name] = unfit
@@ -81,7 +91,7 @@ class Bench:
         if not claims:
             reason = trial.fault or "the lab has nothing to say on it"
             claims = (Claim(id="lab", outcome=CaseOutcome.ERROR, reason=reason),)
-        self.record(claims, title, (requirement,), trial.topology)
+        self.record(claims, title, (requirement,), trial.topology, trial.capture)
 
     def record(
         self,
@@ -89,6 +99,7 @@ class Bench:
         title: str,
         requirements: Sequence[str],
         topology: Topology | None = None,
+        capture: Path | None = None,
     ) -> None:
         """Record claims as this test's case, and raise as :meth:`settle` does."""
         outcome = worst(claim.outcome for claim in claims)
@@ -102,6 +113,8 @@ class Bench:
             outcome=outcome,
             reason=bad[0].reason if bad else "",
             claims=tuple(claims),
+            packets=packets_of(capture, claims) if capture is not None else (),
+            capture=beside(capture, reports_folder(self._item.config)) if capture is not None else "",
             topology=topology.name if topology is not None else "",
             reproduce=f"pytest {shlex.quote(nodeid)} --ipvlab-implementation={self.implementation.name}",
         )

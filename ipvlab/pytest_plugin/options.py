@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from ipvlab.run.recording import CaptureFolder
 
 DATAPATHS = ("auto", "kernel", "bpf", "sim")
 #: Option to what it writes.
@@ -13,6 +19,31 @@ REPORTS = {
     "ktap": "the results as KTAP",
     "report": "a ConformanceReport (YAML) that can be published",
 }
+
+
+def reports_folder(config: pytest.Config) -> Path | None:
+    """The folder of this run's reports, which captures are named from; the page's, where there is one."""
+    files = [config.getoption(f"--ipvlab-{name}") for name in ("html", *REPORTS)]
+    return next((Path(file).absolute().parent for file in files if file), None)
+
+
+def open_captures(config: pytest.Config) -> CaptureFolder | None:
+    """The folder for captures, where this run is to write some.
+
+    Raises :class:`pytest.UsageError` where it cannot be written to.
+    """
+    folder = config.getoption("--ipvlab-pcap")
+    if not folder:
+        return None
+    from ipvlab.run.recording import CaptureFolder
+
+    # Two processes of pytest-xdist may build the same lab, and each has packet numbers of its own.
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    try:
+        return CaptureFolder(Path(folder), f".{worker}" if worker else "")
+    except OSError as refusal:
+        why = refusal.strerror or str(refusal)
+        raise pytest.UsageError(f"--ipvlab-pcap: cannot write to {folder}: {why}") from refusal
 
 
 def chosen_datapath(config: pytest.Config) -> str:

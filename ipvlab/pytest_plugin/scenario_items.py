@@ -9,18 +9,29 @@ from pathlib import Path
 import pytest
 
 from ipvlab.errors import FeatureMissing, IpvlabError, Unobserved
+from ipvlab.implementations.evidence import beside, packets_of
 from ipvlab.implementations.results import Case, CaseOutcome, Claim, worst
 from ipvlab.implementations.trial import claim_of, count_silences
 from ipvlab.pytest_plugin.bench import CASE, FIGURES, TOPOLOGY, ClaimsFailed, told
-from ipvlab.pytest_plugin.options import chosen_datapath
+from ipvlab.pytest_plugin.options import chosen_datapath, open_captures, reports_folder
 from ipvlab.run.expand import claim_of as kind_of
 from ipvlab.run.prepare import Prepared, prepare
+from ipvlab.run.recording import CaptureFolder
 from ipvlab.run.results import ScenarioResult
 from ipvlab.run.stages import Stage
 from ipvlab.run.topology import topology_of
 
 #: The item for what is no expectation: building, and command lines that must work.
 LINES = "commands"
+
+_CAPTURES = pytest.StashKey["CaptureFolder | None"]()
+
+
+def _captures(session: pytest.Session) -> CaptureFolder | None:
+    """The folder for captures of this session, opened once."""
+    if _CAPTURES not in session.stash:
+        session.stash[_CAPTURES] = open_captures(session.config)
+    return session.stash[_CAPTURES]
 
 
 class ScenarioFile(pytest.File):
@@ -59,7 +70,9 @@ class ScenarioFile(pytest.File):
             return self._result, False
         from ipvlab.run.runner import run_prepared
 
-        self._result = run_prepared(self.prepared, chosen_datapath(self.config))
+        captures = _captures(self.session)
+        capture = captures.file_for(self.prepared.scenario.name) if captures is not None else None
+        self._result = run_prepared(self.prepared, chosen_datapath(self.config), capture)
         return self._result, True
 
 
@@ -102,6 +115,8 @@ class ScenarioItem(pytest.Item):
             outcome=outcome,
             reason=bad[0].reason if bad else "",
             claims=tuple(claims),
+            packets=packets_of(Path(result.capture), claims) if result.capture else (),
+            capture=beside(Path(result.capture), reports_folder(self.config)) if result.capture else "",
             topology=result.scenario,
             reproduce=f"ipvlab run {shlex.quote(result.path)} --datapath {result.datapath}",
         )

@@ -112,6 +112,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
     for name, numbers in (
         ("probe", proof.probes),
         ("answer", proof.answers),
+        ("next hop asked for", proof.resolution),
         ("fence", proof.fences),
         ("canary", proof.canaries),
     ):
