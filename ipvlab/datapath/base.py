@@ -92,6 +92,9 @@ class Datapath(Protocol):
     def new_index(self) -> int:
         """An interface index that no other link of the lab has."""
 
+    def is_means(self, index: int) -> bool:
+        """Whether a link of a host is there for the datapath's own sake, and no user's."""
+
     def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int, mac: bytes | None = None) -> Link:
         """Create an 802.1Q link on ``base``, down, with the base's MTU and, if none is given, its MAC."""
 

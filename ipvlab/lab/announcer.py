@@ -134,7 +134,11 @@ class Announcer:
         addresses = self._holders.choose(announcement, mac)
         if not addresses or not _can_leave(parents):
             return
-        speaker = Speaker.open(container, index, mac, addresses, is_there)
+        try:
+            speaker = Speaker.open(container, index, mac, addresses, is_there)
+        except OSError:
+            # The engine only writes to its log that it could not prepare its messages.
+            return
         speaker.speak()
         course = Course.begin(announcement, self._clock())
         if course is None:

@@ -265,8 +265,9 @@ class LiveGround:
         return tables.read_addresses(self.lab.nodes[node].namespace)
 
     def read_links(self, node: str) -> list[str]:
-        """The names of a node's links."""
-        return tables.read_links(self.lab.nodes[node].namespace)
+        """The names of a node's links, without those that only the datapath needs."""
+        links = tables.view_links(self.lab.nodes[node].namespace)
+        return [link.name for link in links if not self.lab.datapath.is_means(link.index)]
 
     def resolve(self, node: str, name: str) -> list[Address]:
         """What a name means inside a node, asked of its own resolver."""

@@ -33,8 +33,6 @@ class Recorder:
         self.removed: list[str] = []
         self.taken: set[str] = set()
         self.modes: list[str] = []
-        #: What stands for an 802.1Q link; an ifb, as on the bpf datapath, cannot change its MAC.
-        self.vlan_kind = "ifb"
         self._index = 50
 
     def new_index(self) -> int:
@@ -46,7 +44,7 @@ class Recorder:
             name, self.new_index(), mac or base.mac, base.mtu, kind="vlan", below=base.name, vlan=vlan
         )
         link.is_up = False
-        message = messages.add_link(self.vlan_kind, name, link.index, link.mac, link.mtu)
+        message = messages.add_link("bridge", name, link.index, link.mac, link.mtu)
         host.netlink.request(message, f"add {name}")
         return link
 
@@ -79,6 +77,9 @@ class Recorder:
         return []
 
     def expect_rules(self, host: Namespace) -> None: ...
+
+    def is_means(self, index: int) -> bool:
+        return False
 
     def held_pump(self) -> AbstractContextManager[Pump]:
         raise NotImplementedError

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ipvlab import run
+from ipvlab import Lab, run
 from ipvlab.driver.engine import Engine
 from ipvlab.driver.ip_grammar import parse_ip
 from ipvlab.driver.requests import ContainerRequest, EndpointRequest, NetworkRequest, PoolRequest
@@ -61,11 +60,11 @@ class KernelLink:
 
 
 def kernel_links(lab: LiveLab, node: str = "h1") -> dict[str, KernelLink]:
-    """The links of a node as its kernel has them, but for the far ends of the bpf datapath's pairs."""
+    """The links of a node as its kernel has them, but for those that only the datapath needs."""
     return {
         link.name: KernelLink(link.index, link.is_up, link.mtu, link.mac)
         for link in view_links(lab.nodes[node].namespace)
-        if not re.fullmatch(r"ipv[0-9]+", link.name)
+        if not lab.datapath.is_means(link.index)
     }
 
 
@@ -239,3 +238,41 @@ def test_every_pair_of_mode_and_flag_carries_packets_as_its_flag_says(
     result = run(path, datapath=datapath)
     assert result.ok, [(verdict.id, verdict.reason) for verdict in result.verdicts if not verdict]
     assert len(result.verdicts) == 18
+
+
+@pytest.mark.parametrize("datapath", ["sim", *DATAPATHS])
+def test_the_links_of_a_host_are_those_that_somebody_asked_for(datapath: str) -> None:
+    with Lab(datapath=datapath, dialect="docker-28") as lab:
+        lan = lab.wire("lan")
+        h1 = lab.host("h1", eth0=lan.port("10.0.0.1/24"), eth1=lan.port())
+        lab.host("h2", eth0=lan.port())
+        for create in (
+            "-o parent=eth0.20 tagged",
+            "-o parent=eth0 -o ipvlan_mode=l3 routed",
+            "-o parent=eth1 -o ipvlan_mode=l3s filtered",
+            "alone",
+        ):
+            assert h1.docker(f"network create -d ipvlan {create}").exit_code == 0
+        for network in ("tagged", "routed", "filtered", "alone"):
+            h1.container(f"on-{network}", network=network)
+        isolated = f"di-{h1.docker('network ls -q -f name=alone').stdout.strip()}"
+        assert sorted(lab.ground().read_links("h1")) == [isolated, "eth0", "eth0.20", "eth1", "lo"]
+        assert lab.ground().read_links("on-tagged") == ["lo", "eth0"]
+        assert h1.docker("rm -f on-tagged on-alone").exit_code == 0
+        assert h1.docker("network rm tagged alone").exit_code == 0
+        assert sorted(lab.ground().read_links("h1")) == ["eth0", "eth1", "lo"]
+
+
+@pytest.mark.parametrize("datapath", DATAPATHS)
+def test_a_tap_to_the_hosts_netfilter_is_no_link_of_the_hosts(datapath: str, tmp_path: Path) -> None:
+    with Lab(datapath=datapath) as lab:
+        lan = lab.wire("lan")
+        h1, h2 = (lab.host(name, eth0=lan.port(f"10.0.0.{at}/24")) for at, name in ((1, "h1"), (2, "h2")))
+        create = "network create -d ipvlan --subnet 10.0.0.0/24 -o parent=eth0 -o ipvlan_mode=l3s n"
+        assert h1.docker(create).exit_code == 0
+        c = h1.container("c", network="n", ip="10.0.0.9")
+        rules = tmp_path / "rules"
+        rules.write_text("table inet t {\n chain c { type filter hook input priority 0; counter\n }\n}\n")
+        assert h1.execute(["nft", "-f", str(rules)]).exit_code == 0
+        assert c.delivers(h2)
+        assert sorted(lab.ground().read_links("h1")) == ["eth0", "lo"]

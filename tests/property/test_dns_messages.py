@@ -6,7 +6,7 @@ import ipaddress
 
 import dns.flags
 import dns.message
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ipvlab.driver.names import NameAnswer
@@ -44,6 +44,7 @@ def lookup(count: int, name: str, kind: str) -> NameAnswer:
     return NameAnswer("NOERROR", addresses if kind == "A" else ())
 
 
+@settings(deadline=None)
 @given(content=damaged(), is_udp=st.booleans())
 @example(content=b"", is_udp=True)
 def test_any_datagram_is_answered_forwarded_or_passed_over(content: bytes, is_udp: bool) -> None:
@@ -57,6 +58,7 @@ def test_any_datagram_is_answered_forwarded_or_passed_over(content: bytes, is_ud
         assert answer[2] & 0x80
 
 
+@settings(deadline=None)
 @given(LABELS.map("m".__add__), st.integers(0, 300), st.integers(0, 65535), st.booleans())
 def test_an_answer_fits_and_has_as_many_addresses_as_do(
     name: str, count: int, payload: int, has_edns: bool

@@ -1,8 +1,8 @@
 """The ``bpf`` datapath: ipvlan for kernels that have none.
 
 An endpoint is a veth pair whose host end lies beside the parent; sub-interfaces
-and isolated parents are ``ifb`` links with Docker's names, since ``8021q`` and
-``dummy`` may be missing as well. Which address belongs to which endpoint is
+and isolated parents are veth links with Docker's names, whose other end never
+sees a frame, since ``8021q`` and ``dummy`` may be missing as well. Which address belongs to which endpoint is
 written here and read by the programs (``ipvlan.c``).
 """
 
@@ -58,13 +58,28 @@ class BpfDatapath:
         self._ports: dict[int, Port] = {}
         self._carriers: dict[int, Port] = {}
         self._classified: set[int] = set()
+        #: The ports of each switch that does not look at tags yet; None for one that does.
+        self._plain_ports: dict[int, list[int] | None] = {}
+        #: Stand-ins that nobody has waited for yet.
+        self._stand_ins: list[End] = []
         self._attached: set[tuple[int, str]] = set()
-        self._detours = Detours(self._tables, self.new_index, self._attach)
+        #: Host ends of endpoints, other ends of stand-ins, taps: links that no user has asked for.
+        self._means: set[int] = set()
+        self._detours = Detours(self._tables, self._new_means, self._attach)
 
     def new_index(self) -> int:
         """An interface index that no other link of the lab has; programs tell links by it."""
         self._next_index += 1
         return self._next_index - 1
+
+    def _new_means(self) -> int:
+        index = self.new_index()
+        self._means.add(index)
+        return index
+
+    def is_means(self, index: int) -> bool:
+        """Whether a link of a host is there for the datapath's own sake."""
+        return index in self._means
 
     def _host(self, namespace: Namespace) -> int:
         return self._hosts.setdefault(namespace.fd, len(self._hosts) + 1)
@@ -75,7 +90,12 @@ class BpfDatapath:
         if (index, program) in self._attached:
             return
         if index not in self._classified:
-            namespace.netlink.request(messages.add_clsact(index), f"add clsact to link {index}")
+            try:
+                namespace.netlink.request(messages.add_clsact(index), f"add clsact to link {index}")
+            except KernelRefusal as refusal:
+                # The kernel datapath has been at this port of a switch.
+                if refusal.errno != errno.EEXIST:
+                    raise
             self._classified.add(index)
         fd = self._object.programs[program]
         message = messages.add_program(index, direction, fd, program, priority)
@@ -83,7 +103,7 @@ class BpfDatapath:
         self._attached.add((index, program))
 
     def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int, mac: bytes | None = None) -> Link:
-        """Create a stand-in for an 802.1Q link: an ifb that tags on egress, fed by its base's ingress.
+        """Create a stand-in for an 802.1Q link: a veth that tags on egress, fed by its base's ingress.
 
         Raises :class:`KernelRefusal` with EEXIST when the base has that VLAN
         already (net/8021q/vlan.c: register_vlan_dev).
@@ -92,11 +112,10 @@ class BpfDatapath:
             raise KernelRefusal(
                 f"add VLAN {vlan} to {base.name} in {host.name}: File exists (EEXIST)", errno=errno.EEXIST
             )
-        # An ifb takes no other MAC later (drivers/net/ifb.c has no ndo_set_mac_address).
         link = Link(
             name, self.new_index(), mac or base.mac, base.mtu, kind="vlan", below=base.name, vlan=vlan
         )
-        self._add_ifb(host, link)
+        self._add_stand_in(host, link)
         self._attach(host, link.index, "vlan_out", messages.EGRESS)
         self._attach(host, base.index, "vlan_in", messages.INGRESS, VLAN_PRIORITY)
         self._tables.set_vlan(base.index, vlan, link.index)
@@ -105,23 +124,28 @@ class BpfDatapath:
     def add_isolated(self, host: Namespace, name: str, mac: bytes) -> Link:
         """Create a parent that leads nowhere: the program of its egress finds no link below and drops.
 
-        Without it ifb would hand redirected frames back to where they came in
-        (drivers/net/ifb.c: ifb_ri_tasklet), and the host would hear its containers.
+        Without it the other end would hand frames to the host's own stack, and
+        the host would hear its containers.
         """
         link = Link(name, self.new_index(), mac, kind="isolated")
-        self._add_ifb(host, link)
+        self._add_stand_in(host, link)
         self._attach(host, link.index, "vlan_out", messages.EGRESS)
         return link
 
-    def _add_ifb(self, host: Namespace, link: Link) -> None:
-        message = messages.add_link("ifb", link.name, link.index, link.mac, link.mtu)
+    def _add_stand_in(self, host: Namespace, link: Link) -> None:
+        """A veth: its MAC can be changed, as that of 8021q and dummy links can, and that of ifb cannot.
+
+        Its other end gives it a carrier and nothing else: programs take every frame
+        before it crosses.
+        """
+        other = self._new_means()
+        message = messages.add_veth(
+            link.name, link.index, link.mac, host.fd, f"ipv{other}", other, link.mac, link.mtu
+        )
         host.netlink.request(message, f"add link {link.name}")
         link.is_up = False
-        # ifb starts without ARP and multicast (drivers/net/ifb.c: ifb_setup).
-        flags = messages.set_flags(
-            link.index, messages.IFF_MULTICAST, messages.IFF_NOARP | messages.IFF_MULTICAST
-        )
-        host.netlink.request(flags, f"set link {link.name} arp on multicast on")
+        self._set_up(host, other, messages.IFF_NOARP)
+        self._stand_ins.append((host, link.index, (host, other)))
 
     def remove_link(self, host: Namespace, link: Link) -> None:
         """Delete a sub-interface or isolated parent; its endpoints go with it, wherever they are.
@@ -129,6 +153,7 @@ class BpfDatapath:
         ipvlan_main.c: ipvlan_device_event, NETDEV_UNREGISTER (K-OBJ-025).
         """
         host.netlink.request(messages.delete_link(link.index), f"delete link {link.name}")
+        self._stand_ins = [end for end in self._stand_ins if end[1] != link.index]
         if link.kind == "vlan" and link.vlan is not None:
             below = self._tables.link_below(link.index)
             if below is not None:
@@ -176,7 +201,8 @@ class BpfDatapath:
         through its hooks if rules hang there, and around them if none do. Raises
         :class:`KernelUnfit` where they should and cannot.
         """
-        came_up = [end for port in self._ports.values() for end in port.follow(self._tables)]
+        came_up, self._stand_ins = self._stand_ins, []
+        came_up += [end for port in self._ports.values() for end in port.follow(self._tables)]
         self._detours.refresh(self._ports.values())
         return came_up
 
@@ -244,8 +270,7 @@ class BpfDatapath:
             self._set_up(host, endpoint.host_end, messages.IFF_NOARP)
         self._set_up(container, link.index, 0 if link.has_arp else messages.IFF_NOARP)
         for address in addresses:
-            self._tables.set_owner(port.number, address.ip, endpoint.host_end)
-            endpoint.addresses.add(address.ip)
+            port.learn(self._tables, endpoint, address.ip)
             message = messages.change_address(link.index, address)
             container.netlink.request(message, f"add address {address} to {link.name}")
             link.addresses.append(address)
@@ -255,7 +280,7 @@ class BpfDatapath:
         return self._carriers[link.index].endpoints[link.index].ends(host)
 
     def _add_pair(self, host: Namespace, container: Namespace, link: Link, port: Port) -> Endpoint:
-        host_end = self.new_index()
+        host_end = self._new_means()
         message = messages.add_veth(
             f"ipv{host_end}", host_end, link.mac, container.fd, link.name, link.index, link.mac, link.mtu
         )
@@ -274,7 +299,7 @@ class BpfDatapath:
         namespace.netlink.request(message, f"set link {index} up")
 
     def _refuse_conflict(self, port: Port, container: Namespace, address: Address) -> None:
-        if self._tables.owner(port.number, address) is not None:
+        if address in port.held:
             raise KernelRefusal(
                 f"add address {address} in {container.name}: Address already in use (EADDRINUSE): "
                 "Address already assigned to an ipvlan device.",
@@ -306,8 +331,8 @@ class BpfDatapath:
     def _forget_endpoint(self, port: Port, index: int) -> Endpoint:
         endpoint = port.endpoints.pop(index)
         del self._carriers[index]
-        for address in endpoint.addresses:
-            self._tables.delete_owner(port.number, address)
+        for address in list(endpoint.addresses):
+            port.forget(self._tables, endpoint, address)
         self._tables.set_slot(port.number, endpoint.slot, 0)
         self._tables.delete_port_of(endpoint.host_end)
         port.slots[endpoint.slot] = None
@@ -325,9 +350,7 @@ class BpfDatapath:
         port = self._carriers.get(link.index)
         if port is not None:
             self._refuse_conflict(port, host, address.ip)
-            endpoint = port.endpoints[link.index]
-            self._tables.set_owner(port.number, address.ip, endpoint.host_end)
-            endpoint.addresses.add(address.ip)
+            port.learn(self._tables, port.endpoints[link.index], address.ip)
             return
         if _is_of_whole_host(address):
             self._tables.set_local(self._host(host), address.ip)
@@ -338,8 +361,7 @@ class BpfDatapath:
         """Take note that an address is gone."""
         port = self._carriers.get(link.index)
         if port is not None:
-            self._tables.delete_owner(port.number, address.ip)
-            port.endpoints[link.index].addresses.discard(address.ip)
+            port.forget(self._tables, port.endpoints[link.index], address.ip)
             return
         if _is_of_whole_host(address):
             self._tables.delete_local(self._host(host), address.ip)
@@ -347,9 +369,20 @@ class BpfDatapath:
             self._tables.delete_local(self._ports[link.index].number, address.ip)
 
     def filter_port(self, switch: Namespace, index: int, port: PortFilter | None) -> None:
-        """Hang the switch's programs on a port; None is a port that carries every VLAN as it comes."""
-        if port is not None:
+        """Hang the switch's programs on a port; None is a port that carries every VLAN as it comes.
+
+        A switch looks at tags once a port asks for it.
+        """
+        plain = self._plain_ports.setdefault(switch.fd, [])
+        if plain is None:
             self._tables.set_filter(index, port)
+        elif port is None:
+            plain.append(index)
+        else:
+            for other in plain:
+                self._tables.set_filter(other, None)
+            self._tables.set_filter(index, port)
+            self._plain_ports[switch.fd] = None
         self._attach(switch, index, "switch_out", messages.EGRESS)
         self._attach(switch, index, "switch_in", messages.INGRESS)
 

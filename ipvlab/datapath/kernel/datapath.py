@@ -48,6 +48,10 @@ class KernelDatapath:
         self._next_index += 1
         return self._next_index - 1
 
+    def is_means(self, index: int) -> bool:
+        """No: every link is somebody's."""
+        return False
+
     def add_vlan(self, host: Namespace, name: str, base: Link, vlan: int, mac: bytes | None = None) -> Link:
         """Create an 802.1Q link on ``base``, down, with the base's MTU and, if none is given, its MAC.
 
@@ -112,10 +116,14 @@ class KernelDatapath:
         except BaseException:
             container.netlink.request(messages.delete_link(link.index), f"delete endpoint {name}")
             raise
+        self.adopt_endpoint(host, parent, container, link)
+        self._ports[parent.index].note_mode(mode)
+        return link
+
+    def adopt_endpoint(self, host: Namespace, parent: Link, container: Namespace, link: Link) -> None:
+        """Take note of an endpoint on ``parent`` that is there already, whoever made it."""
         port = self._ports.setdefault(parent.index, ParentPort(host, parent, parent.mtu))
         port.endpoints[link.index] = (container, link)
-        port.note_mode(mode)
-        return link
 
     def _dress(self, container: Namespace, link: Link, addresses: Sequence[Interface]) -> None:
         """Set an endpoint up and give it its addresses."""

@@ -31,6 +31,8 @@ class RecordingPort:
     on_link: tuple[Subnet, ...] = ()
     executed: list[tuple[str, tuple[str, ...]]] = dataclasses.field(default_factory=list)
     refusing: set[str] = dataclasses.field(default_factory=set)
+    #: The errno of its refusals.
+    refusal: int = errno.EBUSY
     #: How many calls of ``attach`` succeed before ``refusing`` counts for it.
     attaches_allowed: int = 0
     answer: CommandResult = dataclasses.field(default_factory=lambda: CommandResult(0, "pong\n"))
@@ -112,7 +114,7 @@ class RecordingPort:
 
     def _refuse(self, method: str) -> None:
         if method in self.refusing:
-            raise KernelRefusal(f"{method} failed", errno=errno.EBUSY)
+            raise KernelRefusal(f"{method} failed", errno=self.refusal)
 
 
 class Host:
