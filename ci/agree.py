@@ -16,6 +16,7 @@ cell of the table is under the bar, 5 a datapath does not work here.
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -28,11 +29,16 @@ from ipvlab.errors import EnvironmentUnfit, IpvlabError  # noqa: E402 - found by
 from ipvlab.run.batch import find_scenarios  # noqa: E402 - same
 from ipvlab.run.doctor import choose_datapath  # noqa: E402 - same
 from tests.agreement.batch import Order, Tally, run_batch  # noqa: E402 - same
+from tests.agreement.cells import STEP_KINDS, StepKind  # noqa: E402 - same
 from tests.agreement.coverage import LEAST, draw_table, find_thin  # noqa: E402 - same
 from tests.agreement.files import compare_file  # noqa: E402 - same
 
 #: From so many labs on, every cell must be over the bar; fewer cannot fill the table.
 FULL = 2000
+#: More labs than these say from time to time how far they are.
+PROGRESS = 100
+#: Linux from which on a parent that is set down takes its endpoints' carrier along.
+HANDS_DOWN_ON = (6, 10)
 DATAPATHS = ("sim", "bpf", "kernel")
 
 
@@ -53,14 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 5
     if options.files:
         return _compare_files(options.files, datapaths)
-    order = Order(options.seed, datapaths, options.hooks, options.shrink)
+    kinds, note = _choose_kinds(options.steps, datapaths)
+    order = Order(options.seed, datapaths, options.hooks, kinds, options.shrink)
     numbers = range(options.first, options.first + options.labs)
-    print(f"seed {order.seed}, labs {numbers.start} to {numbers.stop - 1}, {options.datapaths}")
+    print(f"seed {order.seed}, labs {numbers.start} to {numbers.stop - 1}, {options.datapaths}{note}")
     started = time.perf_counter()
     total = Tally()
     for tally in run_batch(order, numbers, options.jobs):
         total.add(tally)
         _report(tally, options.out)
+        if options.labs > PROGRESS:
+            print(f"{total.labs} labs after {time.perf_counter() - started:.0f} s", file=sys.stderr)
     seconds = time.perf_counter() - started
     for line in draw_table(total.cells, options.least):
         print(line)
@@ -71,6 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if total.disagreements:
         return 1
     return 3 if options.labs >= FULL and find_thin(total.cells, options.least) else 0
+
+
+def _choose_kinds(wants_steps: bool, datapaths: Sequence[str]) -> tuple[tuple[StepKind, ...], str]:
+    """The kinds of step that labs have, and a note on those that this kernel's ipvlan leaves out."""
+    if not wants_steps:
+        return (), ", without steps"
+    series = tuple(int(part) for part in platform.release().split(".")[:2])
+    if "kernel" in datapaths and series < HANDS_DOWN_ON:
+        # K-OBJ-023: before, endpoints went on talking on a parent that was set down.
+        left = tuple(kind for kind in STEP_KINDS if kind is not StepKind.PARENT_DOWN)
+        return left, f", without {StepKind.PARENT_DOWN}: Linux {platform.release()} is before 6.10"
+    return STEP_KINDS, ""
 
 
 def _report(tally: Tally, folder: Path) -> None:
@@ -119,6 +140,9 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--shrink", type=int, default=150, help="runs to shrink one disagreement; 0: do not")
     parser.add_argument(
         "--hooks", action=argparse.BooleanOptionalAction, default=True, help="firewalls on hosts"
+    )
+    parser.add_argument(
+        "--steps", action=argparse.BooleanOptionalAction, default=True, help="changes while labs run"
     )
     return parser.parse_args(arguments)
 

@@ -40,8 +40,9 @@ FOOT = """
 
 These were tried and are not in the list, because no node can tell them from the truth:
 
-- `parent_in` without its look at the tag, or `vlan_in` after it: a frame with a tag that no sub-interface
-  takes is OTHERHOST to every stack it is handed to (`net/core/dev.c`), so no socket gets it either way.
+- `parent_in` in L3S without its look at the tag, or `vlan_in` after it: a frame with a tag that no
+  sub-interface takes is OTHERHOST to every stack it is handed to (`net/core/dev.c`), so no socket gets it
+  either way.
 - A slot or a `port_of` entry that outlives its endpoint: the link is gone, its index is not given again, and
   a copy to it goes nowhere.
 - `deliver` without `change_type`: stacks refuse OTHERHOST only, and that was dropped before. TCP also refuses

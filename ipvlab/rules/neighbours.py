@@ -98,6 +98,16 @@ def take_advertisement(link: LinkState, packet: Packet) -> Answer:
     return Answer(rules.NEIGHBOUR_LEARNT, learnt=packet.target, mac=packet.mac)
 
 
+def take_router(packet: Packet) -> Answer:
+    """What a stack does about a router advertisement: it takes note of the router's MAC.
+
+    Also where it follows no advertisement (net/ipv6/ndisc.c: ndisc_router_discovery, skip_linkparms).
+    """
+    if packet.mac is None:
+        return Answer(rules.NS_IGNORED)
+    return Answer(rules.NEIGHBOUR_LEARNT, learnt=packet.source, mac=packet.mac, is_creating=True)
+
+
 def detect_duplicate(link: LinkState, address: ipaddress.IPv6Address) -> Frame | None:
     """The solicitation that asks whether an address is taken, or None where the link does no DAD.
 

@@ -10,7 +10,7 @@ from ipvlab.rules import catalogue_ipvlan, catalogue_linux
 from ipvlab.rules.groups import ANY4, LIMITED_BROADCAST, group_mac
 from ipvlab.rules.packets import BROADCAST_MAC
 from ipvlab.rules.rule import Rule
-from ipvlab.rules.stack import LinkState, Route, Stack
+from ipvlab.rules.stack import Route, Stack
 from ipvlab.spec.values import Address
 
 
@@ -59,9 +59,10 @@ def find_way_for_endpoint(stack: Stack, destination: Address, parent: str) -> Wa
         if way.kind in (WayKind.BROADCAST, WayKind.MULTICAST):
             return Way(WayKind.NONE, catalogue_ipvlan.L3_BROADCAST)
     else:
-        if not stack.links[parent].has_ipv6:
-            return Way(WayKind.NONE, catalogue_linux.NO_IPV6)
         way = _find_way6(stack, destination, ipaddress.IPv6Address(0), parent)
+        if way.kind is WayKind.NONE and not stack.links[parent].has_ipv6:
+            # IPv6 must be on where the packet leaves; no route leads by a link where it is off.
+            return Way(WayKind.NONE, catalogue_linux.NO_IPV6)
     if way.kind is WayKind.LOCAL:
         return dataclasses.replace(way, rule=catalogue_ipvlan.L3_LOCAL)
     if way.kind is WayKind.NONE and destination.version == 6:
@@ -138,7 +139,7 @@ def _best6(matching: list[Route], preferred: str) -> Route | None:
 def choose_source4(stack: Stack, link: str, towards: Address) -> Address:
     """The kernel's source on a link: the first address in the destination's subnet, else the first.
 
-    A link without addresses borrows another link's, and 0.0.0.0 is the last
+    A link without addresses borrows another link's, be that up or down, and 0.0.0.0 is the last
     resort (net/ipv4/devinet.c: inet_select_addr).
     """
     own = [held for held in stack.links[link].addresses if held.version == 4]
@@ -147,8 +148,7 @@ def choose_source4(stack: Stack, link: str, towards: Address) -> Address:
             return held.ip
     if own:
         return own[0].ip
-    others = (held.ip for other in stack.links.values() for held in other.addresses if held.version == 4)
-    return next(others, ANY4)
+    return next((held.ip for _, held in stack.addresses4 or ()), ANY4)
 
 
 def choose_source6(stack: Stack, link: str, destination: Address) -> Address | None:
@@ -161,7 +161,8 @@ def choose_source6(stack: Stack, link: str, destination: Address) -> Address | N
     candidates = [
         (held, name)
         for name, state in stack.links.items()
-        for held in state.addresses
+        # Of equals the newest: it comes first in the kernel's list (ipv6_link_dev_addr).
+        for held in reversed(state.addresses)
         if isinstance(held, ipaddress.IPv6Interface)
         and (name == link or not (is_narrow or destination.is_multicast))
         and (name == link or not held.ip.is_link_local)
@@ -186,14 +187,17 @@ def _scope(address: Address) -> int:
     return 2 if address.is_link_local else 14
 
 
-def known_mac(link: LinkState, way: Way) -> bytes | None:
+def known_mac(stack: Stack, way: Way) -> bytes | None:
     """The MAC that a packet goes to without asking, or None where the neighbour must be known.
 
     A link without ARP sends everything but multicast to its own MAC, broadcasts
-    too (net/ipv4/arp.c: arp_constructor).
+    too (net/ipv4/arp.c: arp_constructor). A next hop that is a broadcast address of
+    any of the machine's subnets is never asked for, by whatever link it lies.
     """
+    link = stack.links[way.link]
     if way.kind is WayKind.MULTICAST and way.next_hop is not None:
         return group_mac(way.next_hop)
     if not link.has_arp:
         return link.mac
-    return BROADCAST_MAC if way.kind is WayKind.BROADCAST else None
+    is_broadcast = way.kind is WayKind.BROADCAST or way.next_hop in stack.broadcasts
+    return BROADCAST_MAC if is_broadcast else None

@@ -11,6 +11,9 @@ from ipvlab.rules.groups import standing_groups
 from ipvlab.rules.packets import Packet
 from ipvlab.spec.values import Address, Interface, Subnet
 
+#: A link with a smaller MTU has no IPv6 (RFC 8200; net/ipv6/addrconf.c: ipv6_add_dev, addrconf_notify).
+LEAST_MTU6 = 1280
+
 
 class Hook(StrEnum):
     """The netfilter hooks of a namespace (include/uapi/linux/netfilter.h)."""
@@ -80,7 +83,11 @@ class LinkState:
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
-    """A namespace: a host, router or container."""
+    """A namespace: a host, router or container.
+
+    IPv4 addresses of links that are down are its own all the same: the routes to
+    them stay (net/ipv4/fib_semantics.c: fib_sync_down_dev leaves local ones alone).
+    """
 
     name: str
     links: Mapping[str, LinkState] = dataclasses.field(default_factory=dict)
@@ -88,6 +95,8 @@ class Stack:
     forwards: bool = False
     #: Hooks at which the scenario's firewall drops echo and UDP.
     dropping: frozenset[Hook] = frozenset()
+    #: IPv4 addresses of all links, those that are down included, in the order of the links.
+    addresses4: tuple[tuple[str, ipaddress.IPv4Interface], ...] | None = None
 
     def __post_init__(self) -> None:
         local: dict[Address, str] = {}
@@ -97,6 +106,16 @@ class Stack:
                 local.setdefault(held.ip, link.name)
                 if isinstance(held, ipaddress.IPv4Interface) and held.network.prefixlen < 31:
                     broadcasts.setdefault(held.network.broadcast_address, link.name)
+        if self.addresses4 is None:
+            everything = tuple(
+                (link.name, held)
+                for link in self.links.values()
+                for held in link.addresses
+                if isinstance(held, ipaddress.IPv4Interface)
+            )
+            object.__setattr__(self, "addresses4", everything)
+        for name, held in self.addresses4 or ():
+            local.setdefault(held.ip, name)
         object.__setattr__(self, "_local", local)
         object.__setattr__(self, "_broadcasts", broadcasts)
         tables = tuple(

@@ -1,6 +1,7 @@
 """A learning switch with access, trunk, native and hairpin ports (net/bridge).
 
-Inside the switch every frame is of one VLAN; VLAN 1 is what travels untagged.
+A switch without access, trunk or native port does not look at tags. Inside any
+other every frame is of one VLAN; VLAN 1 is what travels untagged.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from ipvlab.rules.packets import Frame
 from ipvlab.rules.rule import Rule
 
 UNTAGGED = 1
+#: The VLAN of every frame in a switch that does not look at tags.
+NO_VLAN = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ def forward(
     """
     if frame.to[:5] == b"\x01\x80\xc2\x00\x00" and frame.to[5] < 16:
         return Forwarding(rules.SWITCH_RESERVED)
-    vlan = vlan_inside(ports[came_in], frame)
+    looks_at_tags = any(port.is_filtered for port in ports)
+    vlan = vlan_inside(ports[came_in], frame) if looks_at_tags else NO_VLAN
     if vlan is None:
         return Forwarding(rules.SWITCH_FILTERED)
     bare = frame.pop() if frame.tags else frame
@@ -84,7 +88,7 @@ def forward(
     targets = [number for number in wanted if number != came_in or ports[number].is_hairpin]
     if not targets and known is not None:
         return Forwarding(rules.SWITCH_SAME_PORT, vlan=vlan)
-    leaving = [(number, leave(ports[number], vlan, bare)) for number in targets]
+    leaving = [(number, leave(ports[number], vlan, bare) if looks_at_tags else frame) for number in targets]
     copies = tuple((number, copy) for number, copy in leaving if copy is not None)
     refused = tuple(number for number, copy in leaving if copy is None)
     rule = rules.SWITCH_FLOOD if known is None else rules.SWITCH_KNOWN

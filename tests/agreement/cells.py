@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from enum import StrEnum
 from typing import Final
 
 from ipvlab.spec.values import BroadcastKind, Family, Flag, Mode
@@ -63,3 +64,43 @@ SETTINGS: Final = tuple(
 PROBE_KINDS: Final = tuple((kind, family) for kind, families in PROBE_FAMILIES.items() for family in families)
 #: Every cell that can exist.
 CELLS: Final = frozenset(Cell(setting, kind, family) for setting in SETTINGS for kind, family in PROBE_KINDS)
+
+
+class StepKind(StrEnum):
+    """What a step of a lab changes."""
+
+    MODE = "mode"
+    FLAG = "flag"
+    PARENT_DOWN = "parent-down"
+    PARENT_UP = "parent-up"
+    ENDPOINT_DOWN = "endpoint-down"
+    ENDPOINT_UP = "endpoint-up"
+    MTU = "mtu"
+    MAC = "mac"
+    ROUTE_ADD = "route-add"
+    ROUTE_DEL = "route-del"
+    ADDRESS_ADD = "address-add"
+    ADDRESS_DEL = "address-del"
+    CONTAINER_RM = "container-rm"
+    CONTAINER_RUN = "container-run"
+    NETWORK_AGAIN = "network-again"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class StepCell:
+    """One cell of the table of steps: a kind, and a mode and flag or a kind of probe that follows."""
+
+    kind: StepKind
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} · {self.column}"
+
+
+STEP_KINDS: Final = tuple(StepKind)
+#: Modes and flags of the parent that a step is about, as it is afterwards, and probes that follow.
+STEP_COLUMNS: Final = (
+    *(f"{mode} {flag}" for mode in Mode for flag in Flag),
+    *(f"{kind} {family}" for kind, family in PROBE_KINDS),
+)
+STEP_CELLS: Final = frozenset(StepCell(kind, column) for kind in StepKind for column in STEP_COLUMNS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ipvlab.run.prepare import prepare
 from ipvlab.spec.source import Plain
-from tests.agreement.observe import Difference, Text, Told, observed_on, open_datapath
+from tests.agreement.observe import Difference, Text, Told, observed_on, open_datapath, steps_of
 
 _PLAIN_KEY = re.compile(r"[a-z][a-z0-9_.-]*")
 #: Levels that are written as blocks; what lies deeper stands on one line.
@@ -30,6 +30,11 @@ def write_text(scenario: Text, differences: Sequence[Difference], command: str) 
     for key in ("wires", "hosts", "routers", "expect"):
         if scenario.get(key):
             lines += ["", *_block(key, scenario[key], 0)]
+    for number, step in enumerate(steps_of(scenario)):
+        lines += ["", "steps:"] if number == 0 else []
+        lines += [f"  - do: {_flow(step['do'])}"]
+        if step["expect"]:
+            lines += [f"    {line}" for line in _block("expect", step["expect"], 0)]
     return "\n".join(lines) + "\n"
 
 

@@ -37,7 +37,7 @@ class Segment:
         return "eth0" if self.vlan is None else f"eth0.{self.vlan}"
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Machine:
     """A host or a router."""
 
@@ -99,6 +99,8 @@ class Parent:
     pools: list[Subnet] = dataclasses.field(default_factory=list)
     gateways: dict[Subnet, Address] = dataclasses.field(default_factory=dict)
     containers: list[Container] = dataclasses.field(default_factory=list)
+    #: Container -> the number that its endpoint has on the parent, where that is known.
+    devices: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def network(self) -> str:

@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hypothesis import strategies as st
 
 from ipvlab.spec.source import Plain
 from ipvlab.spec.values import Family, Flag, Mode
-from tests.agreement.cells import FAMILY_SETS, HOOKS, ISOLATED, PLUG, SETTINGS, VLAN, Setting
+from tests.agreement.cells import (
+    FAMILY_SETS,
+    HOOKS,
+    ISOLATED,
+    PLUG,
+    SETTINGS,
+    STEP_KINDS,
+    VLAN,
+    Setting,
+    StepKind,
+)
 from tests.agreement.ground_plan import (
     VLANS,
     Machine,
@@ -28,6 +38,7 @@ from tests.agreement.ground_plan import (
     wire_names,
 )
 from tests.agreement.probes import Probe, choose_probes
+from tests.agreement.steps import Step, choose_steps
 
 #: A lab has at most so many containers.
 MOST_CONTAINERS = 6
@@ -45,15 +56,22 @@ class Lab:
     topology: dict[str, Plain]
     probes: tuple[Probe, ...]
     settings: frozenset[Setting]
+    steps: tuple[Step, ...] = ()
 
 
-def make_lab(seed: int, number: int, *, with_hooks: bool = True) -> Lab:
-    """Lab ``number`` of a seed; the same on every machine."""
+def make_lab(
+    seed: int, number: int, *, with_hooks: bool = True, kinds: Collection[StepKind] = STEP_KINDS
+) -> Lab:
+    """Lab ``number`` of a seed, with steps of these kinds; the same on every machine."""
     foci = [each for each in SETTINGS if with_hooks or each.hook == "-"]
     random.Random(seed).shuffle(foci)
     rng = random.Random(f"{seed}/{number}")
     families = _FAMILY_ROUNDS[number // len(foci) % len(_FAMILY_ROUNDS)]
-    return grow(f"lab-{seed}-{number}", rng, foci[number % len(foci)], families, with_hooks=with_hooks)
+    focus, name = foci[number % len(foci)], f"lab-{seed}-{number}"
+    plot, lab = _grow(name, rng, focus, families, with_hooks=with_hooks)
+    # Turns of kinds and of foci must not keep step with each other.
+    turn = number + number // len(foci)
+    return dataclasses.replace(lab, steps=tuple(choose_steps(plot, rng, name, turn, kinds)))
 
 
 @st.composite
@@ -63,15 +81,20 @@ def labs(draw: st.DrawFn, *, with_hooks: bool = True) -> Lab:
     focus = draw(st.sampled_from(foci))
     families = draw(st.sampled_from(sorted(FAMILY_SETS)))
     rng = draw(st.randoms(use_true_random=False))
-    return grow("lab-drawn", rng, focus, families, with_hooks=with_hooks)
+    turn = draw(st.integers(0, 1000))
+    plot, lab = _grow("lab-drawn", rng, focus, families, with_hooks=with_hooks)
+    return dataclasses.replace(lab, steps=tuple(choose_steps(plot, rng, lab.name, turn, STEP_KINDS)))
 
 
-def grow(name: str, rng: random.Random, focus: Setting, families: str, *, with_hooks: bool = True) -> Lab:
+def _grow(
+    name: str, rng: random.Random, focus: Setting, families: str, *, with_hooks: bool = True
+) -> tuple[Plot, Lab]:
     """A lab around one kind of parent, everything else as the random source has it."""
     plot = Plot(wires=rng.choice((1, 1, 2)), are_ports_tagged=rng.random() < 0.2)
     for number in range(_weigh(rng, {1: 3, 2: 5, 3: 3})):
         _add_host(plot, rng, number, focus if number == 0 else None, families, with_hooks=with_hooks)
     _populate(plot, rng)
+    _number_endpoints(plot)
     for number in range(_weigh(rng, {0: 3, 1: 5, 2: 2})):
         _add_router(plot, rng, number)
     for machine in plot.machines:
@@ -85,7 +108,16 @@ def grow(name: str, rng: random.Random, focus: Setting, families: str, *, with_h
     }
     used = [parent for parent in plot.parents if parent.containers]
     settings = frozenset(setting for parent in used for setting in parent.settings)
-    return Lab(name, topology, tuple(choose_probes(plot, rng)), settings)
+    return plot, Lab(name, topology, tuple(choose_probes(plot, rng)), settings)
+
+
+def _number_endpoints(plot: Plot) -> None:
+    """Number endpoints in the order of creation: hosts, their containers, the networks of each."""
+    for host in plot.hosts:
+        for container in plot.containers:
+            if container.parents[0].host is host:
+                for parent in container.parents:
+                    parent.devices[container.name] = len(parent.devices) + 1
 
 
 def _weigh(rng: random.Random, weights: dict[int, int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from ipvlab.spec.source import MappingNode, Plain
 from tests.agreement.cells import ON_WIRE
 from tests.agreement.labs import Lab
 from tests.agreement.probes import Probe
+from tests.agreement.steps import Step
 
 Text = dict[str, Plain]
 #: Opens an empty lab; tests put broken ones in place of a datapath's own.
@@ -38,6 +40,12 @@ _CRASHES = (
     TypeError,
     ValueError,
 )
+
+
+#: What ipvlab says itself, as of a container that does not exist since starting it was refused.
+_OWN_ERROR = re.compile(r"\bIPV\d{3}\b")
+#: Outcomes that another datapath can repeat.
+_SETTLED = (Outcome.PASS, Outcome.FAIL, Outcome.ERROR)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +125,13 @@ def scenario_of(lab: Lab) -> Text:
         "title": "A generated lab",
         **lab.topology,
         "expect": [_placeholder(probe) for probe in lab.probes],
+        **({"steps": [_step(step) for step in lab.steps]} if lab.steps else {}),
     }
+
+
+def _step(step: Step) -> Plain:
+    do: Text = {node: list[Plain](lines) for node, lines in step.do}
+    return {"do": do, "expect": [_placeholder(probe) for probe in step.probes]}
 
 
 def _placeholder(probe: Probe) -> Plain:
@@ -138,18 +152,19 @@ def _placeholder(probe: Probe) -> Plain:
 def compare(scenario: Text, datapaths: Sequence[str], open_lab: GroundMaker = open_datapath) -> Comparison:
     """Ask the first datapath what to expect, and hold every other one against it.
 
-    Two agree when id, verdict and observed agree. What the first could not
-    observe at all is a difference too.
+    Two agree when id, verdict and observed agree; a command that is refused, and
+    a claim that cannot be asked of the lab as it stands, must be so in the same
+    words. What the first could not observe at all is a difference too.
     """
     first, *others = datapaths
     asked = observe(scenario, first, open_lab)
     differences = [
         Difference(each.id, each.kind, first, _tell(each), ("pass", None), each.reason)
         for each in asked
-        if each.outcome not in (Outcome.PASS, Outcome.FAIL)
+        if each.outcome not in _SETTLED or each.kind in ("crash", "build")
     ]
     expecting = expect(scenario, asked)
-    wanted = {each.id: each.observed for each in asked if each.outcome in (Outcome.PASS, Outcome.FAIL)}
+    wanted = {each.id: _want(each) for each in asked if each.outcome in _SETTLED}
     kinds = {each.id: each.kind for each in asked}
     for other in others:
         heard = {each.id: each for each in observe(expecting, other, open_lab)}
@@ -159,17 +174,59 @@ def compare(scenario: Text, datapaths: Sequence[str], open_lab: GroundMaker = op
             for each in heard.values()
             if each.id not in kinds
         ]
-        for id_, observed in wanted.items():
+        for id_, told in wanted.items():
             verdict = heard.get(id_)
             said: Told = _tell(verdict) if verdict is not None else ("missing", None)
-            if said != ("pass", observed):
+            if said != told:
                 reason = verdict.reason if verdict is not None else ""
-                differences.append(Difference(id_, kinds[id_], other, said, ("pass", observed), reason))
-    return Comparison(expecting, tuple(differences), len(wanted))
+                differences.append(Difference(id_, kinds[id_], other, said, told, reason))
+    return Comparison(_told_refusals(expecting, asked), tuple(differences), len(wanted))
+
+
+def _told_refusals(expecting: Text, asked: Sequence[Verdict]) -> Text:
+    """The scenario, also expecting that commands are refused, where that leaves it valid.
+
+    It does not where something is asked of a container that has thus never been.
+    """
+    refused = [verdict for verdict in asked if is_refused(verdict)]
+    told = with_expectations(
+        expecting,
+        [
+            [*expectations, *(_failing(each) for each in refused if each.id.startswith(f"{prefix}do["))]
+            for prefix, expectations in expectations_of(expecting)
+        ],
+    )
+    try:
+        prepare_text(told)
+    except IpvlabError:
+        return expecting
+    return told
+
+
+def is_refused(verdict: Verdict) -> bool:
+    """Whether a verdict is that of a command line that was refused; one with nobody to run it was not."""
+    return verdict.kind == "command" and not _OWN_ERROR.search(verdict.reason)
 
 
 def _tell(verdict: Verdict) -> Told:
+    if verdict.outcome is Outcome.ERROR:
+        return str(verdict.outcome), (verdict.reason.strip().splitlines() or [""])[-1]
+    if _copies(verdict):
+        return str(verdict.outcome), [verdict.observed, _copies(verdict)]
     return str(verdict.outcome), verdict.observed
+
+
+def _want(verdict: Verdict) -> Told:
+    """What the others must tell: the scenario expects by then what the first observed."""
+    if verdict.outcome is Outcome.ERROR or _copies(verdict):
+        return _tell(verdict)
+    return "pass", verdict.observed
+
+
+def _copies(verdict: Verdict) -> str:
+    """Who heard a broadcast more than once, which fails whatever is expected."""
+    _, words, who = verdict.reason.partition("heard more than once by ")
+    return words + who.partition(";")[0] if verdict.kind == "broadcast" else ""
 
 
 def expect(scenario: Text, verdicts: Sequence[Verdict]) -> Text:
@@ -177,17 +234,52 @@ def expect(scenario: Text, verdicts: Sequence[Verdict]) -> Text:
     by_claim: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_claim.setdefault(verdict.id.partition(":")[0], []).append(verdict)
-    expectations = scenario["expect"]
-    assert isinstance(expectations, list)
+    return with_expectations(
+        scenario, [_expecting_all(prefix, asked, by_claim) for prefix, asked in expectations_of(scenario)]
+    )
+
+
+def expectations_of(scenario: Text) -> list[tuple[str, list[Plain]]]:
+    """The expectations of a scenario's beginning and of each step, with what their ids begin with."""
+    beginning = scenario["expect"]
+    assert isinstance(beginning, list)
+    found = [("", beginning)]
+    for number, step in enumerate(steps_of(scenario)):
+        expectations = step["expect"]
+        assert isinstance(expectations, list)
+        found.append((f"steps[{number}].", expectations))
+    return found
+
+
+def steps_of(scenario: Text) -> list[Text]:
+    """The steps of a scenario."""
+    steps = scenario.get("steps", [])
+    assert isinstance(steps, list)
+    return [step for step in steps if isinstance(step, dict)]
+
+
+def with_expectations(scenario: Text, stages: Sequence[list[Plain]]) -> Text:
+    """The scenario with other expectations, for its beginning and each step."""
+    steps = [{**step, "expect": asked} for step, asked in zip(steps_of(scenario), stages[1:], strict=True)]
+    return {**scenario, "expect": stages[0], **({"steps": list[Plain](steps)} if steps else {})}
+
+
+def _failing(refused: Verdict) -> Text:
+    """That a command is refused, in the words of its last line."""
+    words = refused.reason.strip().splitlines()[-1]
+    return {"fails": {"on": refused.from_ or "", "command": refused.observed, "error": words}}
+
+
+def _expecting_all(prefix: str, expectations: list[Plain], by_claim: dict[str, list[Verdict]]) -> list[Plain]:
     rewritten: list[Plain] = []
     for number, expectation in enumerate(expectations):
         assert isinstance(expectation, dict)
         [(kind, claim)] = expectation.items()
         assert isinstance(claim, dict)
-        about = by_claim.get(f"expect[{number}]", [])
+        about = by_claim.get(f"{prefix}expect[{number}]", [])
         is_observed = all(verdict.outcome in (Outcome.PASS, Outcome.FAIL) for verdict in about)
         rewritten.append(_expecting(kind, claim, about) if about and is_observed else expectation)
-    return {**scenario, "expect": rewritten}
+    return rewritten
 
 
 def _expecting(kind: str, claim: Mapping[str, Plain], about: Sequence[Verdict]) -> Text:

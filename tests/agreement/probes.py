@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ipvlab.spec.source import Plain
 from ipvlab.spec.values import Address, BroadcastKind, Family
@@ -16,6 +16,8 @@ MOST_ODD_PAIRS = 16
 _GROUPS = {Family.IPV4: ("239.1.2.3", "224.0.0.114"), Family.IPV6: ("ff15::4242", "ff02::114")}
 #: How often a parent's containers send each kind of broadcast, where twice would leave cells thin.
 _ROUNDS = {**dict.fromkeys(BroadcastKind, 4), BroadcastKind.MULTICAST: 6, BroadcastKind.MDNS: 6}
+#: Broadcasts whose destination follows from the sender's addresses where none is written.
+_AIMED = (BroadcastKind.DIRECTED, BroadcastKind.ARP, BroadcastKind.ND)
 Node = Container | Machine
 
 
@@ -31,7 +33,7 @@ class Probe:
 
 def choose_probes(plot: Plot, rng: random.Random) -> Iterator[Probe]:
     """The probes of a lab, in the order of its expectations."""
-    chooser = _Chooser(plot, rng)
+    chooser = Chooser(plot, rng)
     for parent in plot.parents:
         if parent.containers:
             yield from chooser.unicasts(parent)
@@ -39,27 +41,45 @@ def choose_probes(plot: Plot, rng: random.Random) -> Iterator[Probe]:
     yield from chooser.odd_pairs()
     yield from chooser.machine_broadcasts()
     for node in chooser.nodes:
-        yield from _tables(node)
+        yield from probe_tables(node, ("eth0",))
 
 
-def _tables(node: Node) -> Iterator[Probe]:
+def probe_tables(node: Node, links: Sequence[str]) -> Iterator[Probe]:
+    """The routes of a node, and the addresses of its links."""
     yield Probe("routes", {"in": node.name})
-    yield Probe("addresses", {"in": node.name, "eth0": []})
+    for link in links:
+        yield Probe("addresses", {"in": node.name, link: []})
 
 
-class _Chooser:
-    """Picks senders, receivers and addresses."""
+def probe_address(rng: random.Random, source: Node, target: Node, address: Address) -> Probe:
+    """A probe of any unicast kind to one address, whether the target has it or not."""
+    family = Family.of(address)
+    kind = rng.choice(UNICASTS)
+    claim: dict[str, Plain] = {"from": source.name, "to": target.name, "family": str(family)}
+    claim["address"] = str(address)
+    if kind != "one-way":
+        claim["proto"] = kind
+    cells = (Cell(setting, kind, family) for setting in (*_settings(source), *_settings(target)))
+    return Probe(kind, claim, frozenset(cells))
 
-    def __init__(self, plot: Plot, rng: random.Random) -> None:
+
+class Chooser:
+    """Picks senders, receivers and addresses.
+
+    ``names_all`` has every destination written, since a lab's addresses may be gone by the time it is asked.
+    """
+
+    def __init__(self, plot: Plot, rng: random.Random, *, names_all: bool = False) -> None:
+        self._names_all = names_all
         self._plot = plot
         self._rng = rng
         self.nodes: list[Node] = [*plot.hosts, *plot.containers, *plot.routers]
 
-    def unicasts(self, parent: Parent) -> Iterator[Probe]:
+    def unicasts(self, parent: Parent, rounds: int = 2) -> Iterator[Probe]:
         """Every unicast kind in every family from the parent's containers: to a sibling, and elsewhere."""
         for family in parent.families:
             for kind in (*UNICASTS, ON_WIRE):
-                for round_ in range(2):
+                for round_ in range(rounds):
                     sender = self._rng.choice(parent.containers)
                     siblings = [each for each in parent.containers if each is not sender]
                     if siblings and round_ == 0:
@@ -112,10 +132,11 @@ class _Chooser:
         around = [pool for pool in pools if held[0] in pool]
         return around[0][77] if around else None
 
-    def broadcasts(self, parent: Parent) -> Iterator[Probe]:
+    def broadcasts(self, parent: Parent, most: int = max(_ROUNDS.values())) -> Iterator[Probe]:
         """Every kind of broadcast from the parent's containers, each from two of them if there are two."""
         for kind in BroadcastKind:
-            for round_ in range(_ROUNDS[kind]):
+            first = self._rng.randrange(2) if most == 1 else 0
+            for round_ in range(first, first + min(most, _ROUNDS[kind])):
                 family = parent.families[round_ % len(parent.families)]
                 if kind is BroadcastKind.MDNS:
                     # The family of mDNS follows from the interface's addresses (the scenario file's rule).
@@ -147,16 +168,30 @@ class _Chooser:
             asked = [address for node in self.nodes for address in node.addresses(family)]
             if asked:
                 claim["destination"] = str(self._rng.choice(asked))
+        if self._names_all and kind in _AIMED and "destination" not in claim:
+            pools = [pool for each in self._plot.parents for pool in each.pools if Family.of(pool) is family]
+            if not pools:
+                return None
+            pool = self._rng.choice(pools)
+            claim["destination"] = str(pool[-1] if kind is BroadcastKind.DIRECTED else pool[200])
         return Probe("broadcast", claim)
 
-    def odd_pairs(self) -> Iterator[Probe]:
+    def odd_pairs(self, most: int = MOST_ODD_PAIRS) -> Iterator[Probe]:
         """Probes between any two nodes: hosts and routers send too."""
         pairs = [(one, other) for one in self.nodes for other in self.nodes if one is not other]
-        for source, target in self._rng.sample(pairs, min(len(pairs), MOST_ODD_PAIRS)):
-            common = [family for family in source.families if family in target.families]
-            if common:
-                kind = self._rng.choice((*UNICASTS, ON_WIRE))
-                yield self._pair(kind, self._rng.choice(common), source, target)
+        for source, target in self._rng.sample(pairs, min(len(pairs), most)):
+            yield from self._common_pair(source, target)
+
+    def either_way(self, one: Node, other: Node) -> Iterator[Probe]:
+        """One probe each way between two nodes."""
+        yield from self._common_pair(one, other)
+        yield from self._common_pair(other, one)
+
+    def _common_pair(self, source: Node, target: Node) -> Iterator[Probe]:
+        common = [family for family in source.families if family in target.families]
+        if common:
+            kind = self._rng.choice((*UNICASTS, ON_WIRE))
+            yield self._pair(kind, self._rng.choice(common), source, target)
 
     def machine_broadcasts(self) -> Iterator[Probe]:
         """Broadcasts of hosts and routers, by any of their interfaces."""

@@ -7,23 +7,25 @@ from collections.abc import Callable, Collection, Iterator
 
 from ipvlab.errors import IpvlabError
 from ipvlab.spec.source import Plain
-from tests.agreement.observe import Text, prepare_text
+from tests.agreement.observe import Text, expectations_of, prepare_text, steps_of, with_expectations
 
 #: Whether a smaller scenario still shows the disagreement.
 Judge = Callable[[Text], bool]
 
 #: Expectations that are tried alone before halves are.
 MOST_ALONE = 8
-_LEG_KEYS = ("from", "to", "in")
+_LEG_KEYS = ("from", "to", "in", "on")
 
 
 def keep_only(scenario: Text, ids: Collection[str]) -> Text:
     """The scenario with only those expectations that verdicts of these ids are of, if there are any."""
-    expectations = scenario["expect"]
-    assert isinstance(expectations, list)
     wanted = {id_.partition(":")[0] for id_ in ids}
-    kept = [each for number, each in enumerate(expectations) if f"expect[{number}]" in wanted]
-    return {**scenario, "expect": kept or expectations}
+    stages = expectations_of(scenario)
+    kept = [
+        [each for number, each in enumerate(expectations) if f"{prefix}expect[{number}]" in wanted]
+        for prefix, expectations in stages
+    ]
+    return with_expectations(scenario, kept) if any(kept) else scenario
 
 
 def shrink(scenario: Text, still_differs: Judge, most_tries: int = 400) -> Text:
@@ -61,6 +63,7 @@ def _is_valid(scenario: Text) -> bool:
 
 def _cuts(scenario: Text) -> Iterator[Text]:
     """Scenarios with one thing less, the biggest things first."""
+    yield from _fewer_steps(scenario)
     yield from _fewer_expectations(scenario)
     for section in ("hosts", "routers"):
         for name in _mapping(scenario, section):
@@ -78,18 +81,50 @@ def _mapping(value: Plain, key: str) -> Text:
     return found if isinstance(found, dict) else {}
 
 
+def _fewer_steps(scenario: Text) -> Iterator[Text]:
+    """Without the last steps, without one step, without one command line of a step."""
+    steps = steps_of(scenario)
+    for number in range(len(steps)):
+        yield _with_steps(scenario, steps[:number])
+    for number, step in enumerate(steps):
+        if number < len(steps) - 1:
+            yield _with_steps(scenario, steps[:number] + steps[number + 1 :])
+        for node, lines in _mapping(step, "do").items():
+            assert isinstance(lines, list)
+            for at in range(len(lines)):
+                left = {**_mapping(step, "do"), node: lines[:at] + lines[at + 1 :]}
+                do: Text = {each: those for each, those in left.items() if those}
+                if do:
+                    yield _with_steps(scenario, [*steps[:number], {**step, "do": do}, *steps[number + 1 :]])
+
+
+def _with_steps(scenario: Text, steps: list[Text]) -> Text:
+    smaller = {key: value for key, value in scenario.items() if key != "steps"}
+    return {**smaller, **({"steps": list[Plain](steps)} if steps else {})}
+
+
 def _fewer_expectations(scenario: Text) -> Iterator[Text]:
-    expectations = scenario["expect"]
-    assert isinstance(expectations, list)
+    stages = expectations_of(scenario)
+    places = [(stage, at) for stage, (_, asked) in enumerate(stages) for at in range(len(asked))]
+
+    def keep(kept: Collection[tuple[int, int]]) -> Text:
+        return with_expectations(
+            scenario,
+            [
+                [each for at, each in enumerate(asked) if (stage, at) in kept]
+                for stage, (_, asked) in enumerate(stages)
+            ],
+        )
+
     # One alone is enough, as a rule; a neighbour table that others filled is the exception.
-    if len(expectations) > 1:
-        yield from ({**scenario, "expect": [each]} for each in expectations[:MOST_ALONE])
-    size = len(expectations) // 2
+    if len(places) > 1:
+        yield from (keep({place}) for place in [*places[:MOST_ALONE], *places[-MOST_ALONE:]])
+    size = len(places) // 2
     while size >= 1:
-        for start in range(0, len(expectations), size):
-            fewer = expectations[:start] + expectations[start + size :]
+        for start in range(0, len(places), size):
+            fewer = places[:start] + places[start + size :]
             if fewer:
-                yield {**scenario, "expect": fewer}
+                yield keep(set(fewer))
         size //= 2
 
 
@@ -107,9 +142,16 @@ def _without_container(scenario: Text, host: str, name: str) -> Text:
 
 
 def _forget(scenario: Text, gone: set[str]) -> Text:
-    """Without the expectations that are about nodes that are gone, and without them among the hearers."""
-    expectations = scenario["expect"]
-    assert isinstance(expectations, list)
+    """Without the expectations and commands of nodes that are gone, and without them among the hearers."""
+    smaller = with_expectations(scenario, [_forget_in(asked, gone) for _, asked in expectations_of(scenario)])
+    steps: list[Text] = []
+    for step in steps_of(smaller):
+        do: Text = {node: lines for node, lines in _mapping(step, "do").items() if node not in gone}
+        steps.append({**step, "do": do})
+    return _with_steps(smaller, steps)
+
+
+def _forget_in(expectations: list[Plain], gone: set[str]) -> list[Plain]:
     kept: list[Plain] = []
     for expectation in expectations:
         assert isinstance(expectation, dict)
@@ -122,7 +164,7 @@ def _forget(scenario: Text, gone: set[str]) -> Text:
             is_names = key in ("heard_by", "via") and isinstance(value, list)
             left[key] = [name for name in value if name not in gone] if is_names else value  # type: ignore[union-attr]  # mypy does not see through is_names
         kept.append({kind: left})
-    return {**scenario, "expect": kept}
+    return kept
 
 
 def _without_keys(scenario: Text, depth: int) -> Iterator[Text]:
@@ -137,7 +179,7 @@ def _without_keys(scenario: Text, depth: int) -> Iterator[Text]:
 def _without_items(scenario: Text) -> Iterator[Text]:
     """Without one item of a list of the topology."""
     for path in _paths(scenario, ()):
-        if path[0] != "expect" and isinstance(path[-1], int):
+        if path[0] not in ("expect", "steps") and isinstance(path[-1], int):
             smaller = copy.deepcopy(scenario)
             del _parent_of(smaller, path)[path[-1]]  # type: ignore[arg-type]  # a path fits its tree
             yield smaller

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from ipvlab.run.prepare import prepare
 from tests.agreement.files import compare_file
 from tests.agreement.observe import observed_on, open_datapath
 
+#: A guest has the real ipvlan.
+LIVE = ("bpf", "kernel") if "IPVLAB_GUEST" in os.environ else ("bpf",)
 FOUND = sorted((Path(__file__).parent / "found").glob("*.ipvlab.yaml"))
 
 
@@ -21,6 +24,7 @@ def test_rules_say_what_the_file_says(path: Path) -> None:
     assert [str(each) for each in verdicts if not each] == []
 
 
+@pytest.mark.parametrize("datapath", LIVE)
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.name.partition(".")[0])
-def test_bpf_gives_the_same_verdicts(path: Path) -> None:
-    assert [str(each) for each in compare_file(path, ("sim", "bpf"))] == []
+def test_live_datapaths_give_the_same_verdicts(path: Path, datapath: str) -> None:
+    assert [str(each) for each in compare_file(path, ("sim", datapath))] == []

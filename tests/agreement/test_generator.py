@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from ipvlab.run.prepare import prepare_loaded
 from ipvlab.spec.load import load_scenario_text
 from ipvlab.spec.model import Scenario
-from tests.agreement.cells import CELLS, SETTINGS, Cell
-from tests.agreement.coverage import LEAST, count_cells, draw_table, find_strange, find_thin
+from tests.agreement.cells import CELLS, SETTINGS, STEP_CELLS, StepKind
+from tests.agreement.coverage import LEAST, AnyCell, count_cells, draw_table, find_strange, find_thin
 from tests.agreement.files import write_text
 from tests.agreement.labs import MOST_CONTAINERS, Lab, labs, make_lab
 from tests.agreement.observe import Text, prepare_text, scenario_of
@@ -58,7 +58,7 @@ def test_foci_go_round_all_kinds_of_parents() -> None:
 
 def test_two_rounds_of_all_foci_leave_no_cell_that_can_exist_empty() -> None:
     # ci/agree.py holds its 2,000 labs against the bar of 20; these are a quarter of them.
-    counts: Counter[Cell] = Counter()
+    counts: Counter[AnyCell] = Counter()
     for number in range(2 * len(SETTINGS)):
         counts += count_cells(make_lab(1, number))
 
@@ -67,11 +67,11 @@ def test_two_rounds_of_all_foci_leave_no_cell_that_can_exist_empty() -> None:
 
 
 def test_the_table_names_every_thin_cell() -> None:
-    full = Counter(dict.fromkeys(CELLS, LEAST))
+    full: Counter[AnyCell] = Counter(dict.fromkeys(CELLS | STEP_CELLS, LEAST))
     [cell] = sorted(CELLS)[:1]
     full[cell] -= 1
     lines = list(draw_table(full))
 
     assert find_thin(full) == [cell]
     assert lines[-1] == f"  under {LEAST}: {cell} ({LEAST - 1})"
-    assert len(lines) == 1 + len(SETTINGS) + 2
+    assert len(lines) == 1 + len(SETTINGS) + 1 + len(StepKind) + 4

@@ -49,6 +49,47 @@ def pair(lab: LiveLab, parent: str = "eth0", flag: Flag = Flag.BRIDGE) -> tuple[
     return a, b
 
 
+@pytest.mark.parametrize("parent", ["eth0.20", "di-1"])
+def test_a_sub_interface_and_an_isolated_parent_take_a_new_mac_and_their_endpoints_have_it(
+    parent: str,
+) -> None:
+    with running_lab(two_hosts()) as lab:
+        port = lab.host_port("h1", no_commands)
+        port.add_vlan("eth0.20", "eth0", 20)
+        port.add_isolated("di-1")
+        a, _ = pair(lab, parent)
+        type_ip(lab, "h1", f"ip link set {parent} address 02:00:00:00:99:01")
+        lab.await_ready()
+        assert link(a).mac == bytes.fromhex("020000009901")
+        assert reaches(lab, "a", "b")
+
+
+def test_the_address_of_an_endpoint_that_is_down_is_nobodys_and_nobody_elses() -> None:
+    with running_lab(two_hosts()) as lab:
+        pair(lab)
+        lab.nodes["h1"].namespace.write_sysctls({"ipv4/ip_forward": "1"})
+        type_ip(lab, "b", "ip link set eth0 down")
+        assert not reaches(lab, "a", "b")
+        refused = carry_out(
+            lab.nodes["a"],
+            parse_ip("ip addr add 10.0.0.2/24 dev eth0".split()),
+            lab.datapath,
+            lab.nodes["h1"],
+        )
+        assert "already assigned" in refused.stderr
+        type_ip(lab, "b", "ip link set eth0 up")
+        assert reaches(lab, "a", "b")
+
+
+def test_an_endpoint_keeps_ipv6_when_its_parent_gets_an_mtu_below_1280() -> None:
+    # ipvlan_main.c: ipvlan_adjust_mtu tells nobody.
+    with running_lab(two_hosts()) as lab:
+        add_container(lab, "h1", "a", "fd00::1/64")
+        add_container(lab, "h1", "b", "fd00::2/64")
+        type_ip(lab, "h1", "ip link set eth0 mtu 576")
+        assert reaches(lab, "a", "b")
+
+
 def test_a_new_mac_of_the_parent_is_that_of_its_endpoints_and_they_still_reach_the_wire() -> None:
     with running_lab(two_hosts()) as lab:
         a, _ = pair(lab)

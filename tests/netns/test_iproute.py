@@ -224,15 +224,27 @@ def test_a_vlan_goes_down_and_up_with_the_link_below_it(place: Place) -> None:
     assert place.view("eth0.40").is_up
 
 
-def test_a_vlan_that_cannot_follow_a_mac_keeps_its_own(place: Place) -> None:
+def test_a_vlan_with_a_mac_of_its_own_keeps_it_when_the_link_below_gets_another(place: Place) -> None:
     place.succeed("ip link add link eth0 name eth0.40 type vlan id 40")
+    place.succeed("ip link set eth0.40 address 02:00:00:00:00:40")
     place.succeed("ip link set eth0 address 02:00:00:00:00:77")
     assert place.view("eth0").mac.hex(":") == "02:00:00:00:00:77"
-    assert place.view("eth0.40").mac.hex(":") == "02:00:00:00:00:01"
+    assert place.view("eth0.40").mac.hex(":") == "02:00:00:00:00:40"
+
+
+def test_a_link_loses_ipv6_below_an_mtu_of_1280_and_has_it_again_above(place: Place) -> None:
+    place.succeed("ip addr add fd00::1/64 dev eth0")
+    place.succeed("ip link set eth0 mtu 1279")
+    assert place.addresses() == []
+    result = place.do("ip addr add fd00::2/64 dev eth0")
+    assert result == CommandResult(2, stderr="RTNETLINK answers: Invalid argument\n")
+    place.succeed("ip link set eth0 mtu 1280")
+    assert [text for text in place.addresses() if not text.startswith("fe80")] == []
+    place.succeed("ip addr add fd00::2/64 dev eth0")
+    assert "fd00::2/64" in place.addresses()
 
 
 def test_mtu_and_mac_are_set_and_vlans_follow(place: Place) -> None:
-    place.datapath.vlan_kind = "bridge"
     place.succeed("ip link add link eth0 name eth0.40 type vlan id 40")
     place.succeed("ip link set dev eth0 mtu 1400 address 02:00:00:00:00:77")
     for name in ("eth0", "eth0.40"):

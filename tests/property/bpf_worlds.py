@@ -186,7 +186,8 @@ class World:
             # Deviation: while no rule hangs at the host's hooks, the program does at once what the
             # host's IP input would do after them.
             diverted = divert(self.port, frame.payload)
-            if diverted is not None:
+            is_foreign = packet_type(frame, PORT_MAC) is PacketType.OTHERHOST
+            if diverted is not None and not is_foreign:
                 return self._expect_delivery(diverted, frame, RECEIVING_PORT)
         return Outcome(Verdict.PASS)
 
@@ -196,15 +197,8 @@ class World:
         return tuple(Call(What.COPY, self.host_end(name, port)) for name in places)
 
     def _expect_delivery(self, owner: str, frame: Frame, port: int) -> Outcome:
-        """One endpoint gets a frame, as far as its stack would look at it.
-
-        Deviation: a frame with a foreign MAC is dropped where Linux still shows it to taps of the
-        endpoint.
-        """
-        whose = packet_type(frame, PORT_MAC)
-        if whose is PacketType.OTHERHOST:
-            return Outcome(Verdict.DROP)
-        if whose is not PacketType.HOST:
+        """One endpoint gets a frame; one with a foreign MAC is for its taps only, and its stack drops it."""
+        if packet_type(frame, PORT_MAC) is not PacketType.HOST:
             # By the peer it would count as sent to the endpoint itself (skb_scrub_packet, Linux 6.16).
             return Outcome(Verdict.REDIRECT, (Call(What.TO_LINK, self.host_end(owner, port)),))
         return Outcome(Verdict.REDIRECT, (Call(What.TO_PEER, self.host_end(owner, port)),))

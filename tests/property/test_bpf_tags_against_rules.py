@@ -111,7 +111,7 @@ def expect_entry(port: SwitchPort, frame: bytes, tag: int | None) -> Outcome:
     value = read_frame(frame)
     if tag is not None:
         value = value.push(tag)
-    if forward([port], 0, value, {}).vlan is None:
+    if forward([port, SwitchPort(access=4000)], 0, value, {}).vlan is None:
         return Outcome(Verdict.DROP)
     vlan = vlan_inside(port, value)
     assert vlan is not None
@@ -135,11 +135,8 @@ def expect_exit(port: SwitchPort, frame: bytes, tag: int | None) -> Outcome:
 
 def judge(bench: Bench, port: PortFilter | None, frame: bytes, tag: int | None) -> list[str]:
     """Let a frame in by a port, and out if it can be inside the switch; where programs and rules part."""
-    # No filter is ever taken back, so a port without one is the link that never has one.
-    link = SENDER_LINK
-    if port is not None:
-        link = WIRE_LINK
-        bench.tables.set_filter(link, port)
+    link = WIRE_LINK
+    bench.tables.set_filter(link, port)
     rules = switch_port(port)
     shots, expected = [Shot("switch_in", frame, link, tag)], [expect_entry(rules, frame, tag)]
     if tag is None or tag > UNTAGGED:
@@ -152,6 +149,24 @@ def judge(bench: Bench, port: PortFilter | None, frame: bytes, tag: int | None) 
 def test_a_switch_port_lets_in_and_out_what_the_rules_let(bench: Bench, port: PortFilter | None) -> None:
     frames = [write.ethernet(to, sender, 0x88B5, bytes(46)) for to, sender in MACS]
     assert [line for frame in frames for tag in TAGS for line in judge(bench, port, frame, tag)] == []
+
+
+def test_a_port_of_a_switch_that_nobody_asks_for_tags_lets_them_pass(bench: Bench) -> None:
+    # No filter is ever taken back, so this is a link that never has one.
+    frames = [write.ethernet(to, sender, 0x88B5, bytes(46)) for to, sender in MACS]
+    shots = [Shot("switch_in", frame, SENDER_LINK, tag) for frame in frames for tag in TAGS]
+    expected = [
+        Outcome(
+            Verdict.PASS
+            if forward([SwitchPort()] * 2, 0, read_frame(shot.frame), {}).copies
+            else Verdict.DROP
+        )
+        for shot in shots
+    ]
+    assert {outcome.verdict for outcome in expected} == {Verdict.PASS, Verdict.DROP}
+    assert differences(shots, bench.run(shots), expected) == []
+    leaving = [Shot("switch_out", frame, SENDER_LINK, tag) for frame in frames for tag in TAGS]
+    assert set(bench.run(leaving)) == {Outcome(Verdict.PASS)}
 
 
 @st.composite

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from ipvlab.probe import readiness
-from ipvlab.probe.ears import EarKind
 from ipvlab.probe.filters import Instruction, attach, nothing
 from ipvlab.probe.lane import Lane, Pulse
+from ipvlab.probe.layers import EarKind
 from ipvlab.probe.marks import Role
 from ipvlab.probe.questions import (
     BroadcastObservation,

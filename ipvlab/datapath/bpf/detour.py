@@ -7,8 +7,8 @@ therefore hand such packets over: what leaves, by a tap to ipvlab, which sends i
 as the host's own; what arrives, up the host's stack, where a rule for the parent
 makes endpoints' addresses local, and from INPUT's last chain to ipvlab, which
 writes it into the tap and so to the endpoint. Without rules nobody could tell,
-and packets take the fast path; but for IPv6 packets that leave a host with routes
-by several links, whose way the host itself must choose (:mod:`.ways_out`).
+and packets take the fast path; but for packets that leave a host with routes that
+only the host itself can follow (:mod:`.ways_out`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from ipvlab.datapath.bpf.hooks import HostHooks
 from ipvlab.datapath.bpf.offload import offload_header
 from ipvlab.datapath.bpf.pump import Pump, Source
-from ipvlab.datapath.bpf.ways_out import leads_elsewhere
+from ipvlab.datapath.bpf.ways_out import WayOut, is_narrow, leads_elsewhere, read_ways
 from ipvlab.errors import KernelUnfit
 from ipvlab.linux import messages, policy
 from ipvlab.linux.namespaces import Namespace
@@ -173,6 +173,7 @@ class Detours:
         Raises :class:`KernelUnfit` where rules hang and the kernel has no way through them.
         """
         occupied: dict[int, frozenset[int]] = {}
+        ways: dict[tuple[int, int], list[WayOut]] = {}
         for port in ports:
             if port.mode is Mode.L2 or not port.endpoints:
                 self.release(port)
@@ -181,13 +182,23 @@ class Detours:
             if port.host_number not in occupied:
                 occupied[port.host_number] = hooks.occupied()
             hooked = occupied[port.host_number]
-            leaving = hooked
-            if 6 not in hooked and _has_ipv6(port) and leads_elsewhere(port.host, port.parent.index):
-                leaving = hooked | {6}
+            leaving = hooked | {
+                version for version in versions_of(port) - hooked if self._needs_host(port, version, ways)
+            }
             if leaving:
                 self._enter(port, hooks, hooked, leaving)
             else:
                 self._leave(port)
+
+    @staticmethod
+    def _needs_host(port: Port, version: int, ways: dict[tuple[int, int], list[WayOut]]) -> bool:
+        """Whether only the host itself can send on what leaves of an IP version, rules or not."""
+        key = (port.host_number, version)
+        if key not in ways:
+            ways[key] = read_ways(port.host, version)
+        if version == 6 and leads_elsewhere(ways[key], port.parent.index):
+            return True
+        return is_narrow(ways[key], port.mtu)
 
     def _enter(self, port: Port, hooks: HostHooks, hooked: frozenset[int], leaving: frozenset[int]) -> None:
         arriving = hooked if port.mode is Mode.L3S else frozenset[int]()
@@ -199,7 +210,7 @@ class Detours:
         if detour is None:
             detour = self._open(port, hooks)
         detour.mtu = port.mtu
-        addresses = [address for one in port.endpoints.values() for address in one.addresses]
+        addresses = [address for one in port.endpoints.values() for address in one.matched]
         before = detour.bits
         detour.direct(leaving, arriving, addresses)
         port.detour = detour
@@ -258,5 +269,6 @@ class Detours:
         self._hosts.clear()
 
 
-def _has_ipv6(port: Port) -> bool:
-    return any(address.version == 6 for one in port.endpoints.values() for address in one.addresses)
+def versions_of(port: Port) -> frozenset[int]:
+    """The IP versions that a port's endpoints have addresses of."""
+    return frozenset(address.version for one in port.endpoints.values() for address in one.addresses)

@@ -184,11 +184,17 @@ class HostHooks:
         try:
             if version == 4:
                 info = struct.pack("=i4s4x", parent, packet[12:16])
-                control = [(socket.IPPROTO_IP, _IP_PKTINFO, info)]
+                # The packet's own TOS in the look-up as well (ip_sockglue.c: ip_cmsg_send).
+                tos = struct.pack("=i", packet[1])
+                control = [(socket.IPPROTO_IP, _IP_PKTINFO, info), (socket.IPPROTO_IP, socket.IP_TOS, tos)]
                 self._output(4).sendmsg([packet], control, 0, (socket.inet_ntoa(packet[16:20]), 0))
             else:
                 info = packet[8:24] + struct.pack("=i", parent)
-                control = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)]
+                traffic_class = struct.pack("=i", int.from_bytes(packet[:2], "big") >> 4 & 0xFF)
+                control = [
+                    (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info),
+                    (socket.IPPROTO_IPV6, socket.IPV6_TCLASS, traffic_class),
+                ]
                 target = (socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0, 0, parent)
                 self._output(6).sendmsg([packet], control, 0, target)
         except OSError as error:

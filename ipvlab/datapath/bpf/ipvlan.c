@@ -94,7 +94,7 @@ struct tag {
 	u32 vlan;
 };
 
-/* A switch port: VLAN 1 is what travels untagged inside the switch. */
+/* A port of a switch that looks at tags: VLAN 1 is what travels untagged inside. */
 struct filter {
 	u16 untagged; /* VLAN of untagged frames; 0: none are taken */
 	u16 is_filtered;
@@ -262,10 +262,10 @@ INLINE int is_local(struct __sk_buff *skb, struct ethernet *frame, u32 port, u32
 /* Hand a frame to the endpoint behind a host end, as ordinary ingress there. */
 INLINE int deliver(struct __sk_buff *skb, u32 host_end)
 {
-	/* ipvlan re-injects a frame with a foreign MAC as OTHERHOST, and the stack drops it. */
-	if (skb->pkt_type == PACKET_OTHERHOST)
-		return DROP;
-	/* One to a group goes the longer way, on which its kind is read off its MAC again. */
+	/*
+	 * One to a group or with a foreign MAC goes the longer way, on which its kind is read off its
+	 * MAC again. The endpoint's taps see a foreign one, and its stack drops it (OTHERHOST).
+	 */
 	if (skb->pkt_type != PACKET_HOST)
 		return redirect(host_end, 0);
 	return redirect_peer(host_end, 0);
@@ -369,8 +369,9 @@ SEC("tc/parent_in") int parent_in(struct __sk_buff *skb)
 
 	if (!port || !frame)
 		return PASS;
-	/* A tag that no sub-interface took: the stack drops it whoever the address is of. */
-	if (skb->vlan_present && (skb->vlan_tci & 0xfff))
+	/* In l3s the parent's stack looks first, and drops a foreign MAC or a tag that nobody took. */
+	if (port->mode == L3S &&
+	    (skb->pkt_type == PACKET_OTHERHOST || (skb->vlan_present && (skb->vlan_tci & 0xfff))))
 		return PASS;
 	if (port->mode == L2 && is_group(frame)) {
 		/* Reflected frames of our own endpoints are not fanned out again (ipvlan_external_frame). */
@@ -445,11 +446,14 @@ SEC("tc/switch_in") int switch_in(struct __sk_buff *skb)
 	/* 01:80:c2:00:00:0x stays on its segment (802.1D reserved addresses). */
 	if (frame->to[0] == HTONS(0x0180) && frame->to[1] == HTONS(0xc200) && (frame->to[2] & HTONS(0xfff0)) == 0)
 		return DROP;
+	/* No port of this switch asks for tags, so it does not look at them (br_allowed_ingress). */
+	if (!filter)
+		return PASS;
 	u32 vlan = skb->vlan_present ? skb->vlan_tci & 0xfff : 0;
 	/* To take a tag off brings up the one below it (skb_vlan_pop), and the frame would be of that VLAN. */
 	u32 is_nested = frame->type == ETH_VLAN;
 	if (vlan) {
-		if (filter && filter->is_filtered && !is_member(filter, vlan))
+		if (filter->is_filtered && !is_member(filter, vlan))
 			return DROP;
 		if (is_nested)
 			return PASS;
@@ -459,15 +463,19 @@ SEC("tc/switch_in") int switch_in(struct __sk_buff *skb)
 	}
 	if (skb->vlan_present && vlan_pop(skb))
 		return DROP;
-	if (!filter || !filter->is_filtered)
-		return is_nested && vlan_push(skb, ETH_VLAN, 1) ? DROP : PASS;
+	if (!filter->is_filtered)
+		return !is_nested ? PASS : vlan_push(skb, ETH_VLAN, 1) ? DROP : redirect(index, BPF_F_INGRESS);
 	if (!filter->untagged)
 		return DROP;
 	if (filter->untagged != 1 && vlan_push(skb, ETH_VLAN, filter->untagged))
 		return DROP;
 	if (is_nested && filter->untagged == 1 && vlan_push(skb, ETH_VLAN, 1))
 		return DROP;
-	return PASS;
+	/*
+	 * To push where a tag stands beside the frame makes its header longer, and older kernels (6.1)
+	 * go on with four bytes less of the frame (skb_vlan_push, cls_bpf_classify). So it comes in anew.
+	 */
+	return is_nested ? redirect(index, BPF_F_INGRESS) : PASS;
 }
 
 /* A frame leaves a switch: tagged or untagged as the port wants its VLAN, or not at all. */
@@ -477,7 +485,9 @@ SEC("tc/switch_out") int switch_out(struct __sk_buff *skb)
 	struct filter *filter = map_lookup(&filters, &index);
 	u32 is_tagged = skb->vlan_present;
 	u32 vlan = is_tagged ? skb->vlan_tci & 0xfff : 1;
-	u32 is_filtered = filter && filter->is_filtered;
+	if (!filter)
+		return PASS;
+	u32 is_filtered = filter->is_filtered;
 
 	if (vlan == (is_filtered ? filter->untagged : 1))
 		return is_tagged && vlan_pop(skb) ? DROP : PASS;

@@ -15,6 +15,7 @@ from ipvlab.datapath.bpf.tables import Tables
 from ipvlab.linux import messages
 from ipvlab.linux.link_state import LinkState
 from ipvlab.linux.namespaces import Namespace
+from ipvlab.rules.stack import LEAST_MTU6
 from ipvlab.spec.values import Address, Flag, Mode
 
 
@@ -29,6 +30,13 @@ class Endpoint:
     #: Its dev_id on the parent, 1 to 0xFFFD.
     device: int
     addresses: set[Address]
+    #: Whether the programs know its addresses: those of a link that is down are nobody's (ipvlan_stop).
+    is_listed: bool = True
+
+    @property
+    def matched(self) -> frozenset[Address]:
+        """The addresses that packets are matched by."""
+        return frozenset(self.addresses) if self.is_listed else frozenset()
 
     def ends(self, host: Namespace) -> list[End]:
         """Both ends of the pair, for whoever waits until they carry frames."""
@@ -57,6 +65,37 @@ class Port:
     slots: list[int | None] = dataclasses.field(default_factory=list)
     free: list[int] = dataclasses.field(default_factory=list)
     endpoints: dict[int, Endpoint] = dataclasses.field(default_factory=dict)
+    #: Every address of an endpoint, up or down: nobody else may have it (ipvlan_addr_busy).
+    held: set[Address] = dataclasses.field(default_factory=set)
+
+    def learn(self, tables: Tables, endpoint: Endpoint, address: Address) -> None:
+        """Take note of an address of an endpoint."""
+        endpoint.addresses.add(address)
+        self.held.add(address)
+        if endpoint.is_listed:
+            tables.set_owner(self.number, address, endpoint.host_end)
+
+    def forget(self, tables: Tables, endpoint: Endpoint, address: Address) -> None:
+        """Take note that an endpoint has lost an address."""
+        endpoint.addresses.discard(address)
+        self.held.discard(address)
+        if endpoint.is_listed:
+            tables.delete_owner(self.number, address)
+
+    def _list(self, tables: Tables, endpoint: Endpoint) -> list[End]:
+        """Match packets by an endpoint's addresses while its link is up, and by none while it is down.
+
+        Returned are the ends of one that is up again: its host end is activated later than itself.
+        """
+        if endpoint.link.is_up is endpoint.is_listed:
+            return []
+        endpoint.is_listed = endpoint.link.is_up
+        for address in endpoint.addresses:
+            if endpoint.is_listed:
+                tables.set_owner(self.number, address, endpoint.host_end)
+            else:
+                tables.delete_owner(self.number, address)
+        return endpoint.ends(self.host) if endpoint.is_listed else []
 
     def state(self, tables: Tables) -> None:
         """Write the port where the programs read it."""
@@ -89,10 +128,14 @@ class Port:
             link.has_arp = mode is Mode.L2
 
     def follow(self, tables: Tables) -> list[End]:
-        """Give the parent's MAC, MTU and carrier to the endpoints; the ends that came up by it."""
+        """Give the parent's MAC, MTU and carrier to the endpoints; the ends that came up by it.
+
+        Endpoints that were set down since lose their addresses to the parent, and get them back when up.
+        """
+        came_up = [end for each in self.endpoints.values() for end in self._list(tables, each)]
         found = LinkState.read(self.host, self.parent.index)
         if found is None:
-            return []
+            return came_up
         has_carrier = found.is_up and self._has_carrier(found, tables)
         changes_carrier = has_carrier is not self.has_carrier
         self.has_carrier = has_carrier
@@ -105,7 +148,6 @@ class Port:
         self.mac, self.mtu = found.mac, found.mtu
         if changed:
             self.state(tables)
-        came_up = []
         for endpoint in self.endpoints.values():
             self._change(endpoint, changed)
             if changes_carrier:
@@ -128,6 +170,9 @@ class Port:
         if not changed:
             return
         link = endpoint.link
+        if self.mtu < LEAST_MTU6 and any(address.version == 6 for address in endpoint.addresses):
+            # An ipvlan's own IPv6 hears nothing of it (ipvlan_adjust_mtu); a veth's would go away.
+            changed = [(name, LEAST_MTU6 if name == "IFLA_MTU" else value) for name, value in changed]
         for namespace, index, _ in endpoint.ends(self.host):
             message = messages.set_link(index, changed)
             namespace.netlink.request(message, f"let {link.name} follow {self.parent.name}")

@@ -101,8 +101,11 @@ class Tables:
         self._maps["vlans"].delete(_PAIR.pack(below, vlan))
         self._maps["tags"].delete(_U32.pack(link))
 
-    def set_filter(self, index: int, port: PortFilter) -> None:
-        """State how a switch port filters and tags."""
+    def set_filter(self, index: int, port: PortFilter | None) -> None:
+        """State how a switch port filters and tags; None carries every VLAN as it comes."""
+        if port is None:
+            self._maps["filters"].set(_U32.pack(index), struct.pack("=HH512x", 1, 0))
+            return
         untagged = port.access or port.native or 0
         members = bytearray(VLANS // 8)
         for vlan in {*port.trunk, *filter(None, (port.access, port.native))}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import json
 import os
 import socket
 import subprocess
@@ -89,22 +90,37 @@ def _lacking(made: list[tuple[int, socket.socket]]) -> list[str]:
 
 
 #: Asked of a process of its own, since entering a user namespace is for good.
-_TRIAL = (
-    "from ipvlab.linux.rootless import enter_user_namespace; enter_user_namespace(); "
-    "from ipvlab.datapath.kernel.fitness import check_fitness; check_fitness()"
-)
+_TRIAL = """
+import json
+from ipvlab.errors import EnvironmentUnfit
+try:
+    from ipvlab.linux.rootless import enter_user_namespace
+    enter_user_namespace()
+    from ipvlab.datapath.kernel.fitness import check_fitness
+    check_fitness()
+except EnvironmentUnfit as unfit:
+    print(json.dumps([unfit.what, unfit.hint]))
+else:
+    print("[]")
+"""
+
+
+def is_fit_without_root() -> bool:
+    """Whether the kernel datapath would work here in a user namespace, found out by entering one."""
+    return refusal_without_root() is None
 
 
 @functools.cache
-def is_fit_without_root() -> bool:
-    """Whether the kernel datapath would work here in a user namespace, found out by entering one."""
+def refusal_without_root() -> tuple[str, str] | None:
+    """Why the kernel datapath fails here in a user namespace, and what would help; None where it works."""
     trial = [sys.executable, "-c", _TRIAL]
     try:
         done = subprocess.run(trial, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    except OSError:
+        told = json.loads(done.stdout)
+    except (OSError, ValueError):
         # This user may not even start the interpreter again: it lies in another user's folder.
-        return False
-    return done.returncode == 0
+        return "ipvlab cannot be started again in a user namespace", "sudo ipvlab run PATH"
+    return (str(told[0]), str(told[1])) if told else None
 
 
 def fix_for(lacking: list[str]) -> str:

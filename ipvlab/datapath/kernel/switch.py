@@ -7,13 +7,14 @@ import errno
 from ipvlab.datapath.base import PortFilter
 from ipvlab.datapath.bpf.datapath import BpfDatapath
 from ipvlab.errors import EnvironmentUnfit, KernelRefusal, KernelUnfit, LabError
-from ipvlab.linux import ipvlan_messages, messages
+from ipvlab.linux import classic, ipvlan_messages, messages
 from ipvlab.linux.ipvlan_messages import BRIDGE_VLAN_PVID, BRIDGE_VLAN_UNTAGGED
 from ipvlab.linux.namespaces import Namespace
 
 #: What travels untagged inside a switch; a bridge gives it to every new port (br_vlan.c: default_pvid).
 NATIVE = 1
 LAST_VLAN = 4094
+BRIDGE_GROUP = b"\x01\x80\xc2\x00\x00\x00"
 
 
 class VlanSwitches:
@@ -30,6 +31,8 @@ class VlanSwitches:
 
         Raises :class:`KernelUnfit` where neither the bridge nor BPF can do it.
         """
+        if self._programs is None:
+            _keep_bridge_group(switch, index)
         if self._programs is not None:
             self._filter_by_programs(self._programs, switch, index, port)
         elif port is None and switch.fd not in self._filtering:
@@ -76,6 +79,20 @@ class VlanSwitches:
         """Release programs, if any were needed."""
         if self._programs is not None:
             self._programs.close()
+
+
+def _keep_bridge_group(switch: Namespace, index: int) -> None:
+    """Drop what is for bridges, as 802.1D has it; without STP a bridge would forward it (br_handle_frame).
+
+    The other fifteen reserved addresses it drops itself. A kernel without cls_bpf lets
+    this one pass: of no importance to anybody but spanning trees.
+    """
+    try:
+        switch.netlink.request(messages.add_clsact(index), f"add clsact to port {index}")
+        switch.netlink.request(classic.drop_frames_to(BRIDGE_GROUP, index), f"keep BPDUs from port {index}")
+    except KernelRefusal as refusal:
+        if refusal.errno not in (errno.EOPNOTSUPP, errno.ENOENT):
+            raise
 
 
 def _load_programs() -> BpfDatapath:

@@ -10,7 +10,7 @@ from ipvlab.datapath.sim.trace import Deed, Notebook
 from ipvlab.rules import catalogue_ipvlan, catalogue_linux
 from ipvlab.rules.arrivals import Arrival, admit, route_in
 from ipvlab.rules.hooks import RECEIVING, SENDING
-from ipvlab.rules.neighbours import Answer, ask, take_advertisement, take_arp, take_solicitation
+from ipvlab.rules.neighbours import Answer, ask, take_advertisement, take_arp, take_router, take_solicitation
 from ipvlab.rules.packets import ANSWER_KINDS, Arp, Frame, Packet, PacketKind, PacketType, packet_type
 from ipvlab.rules.ports import Port
 from ipvlab.rules.receive import divert
@@ -170,6 +170,8 @@ class Inbound(ABC):
             if packet.target is not None and is_conflict:
                 self.conflicts.add((machine.name, link.name, packet.target))
             self._follow(machine, link, answer, packet, None)
+        elif packet.kind is PacketKind.ROUTER_ADVERTISEMENT:
+            self._follow(machine, link, take_router(packet), packet, None)
 
     def _answer_echo(self, machine: Machine, link: SimLink, packet: Packet) -> None:
         reply = Packet(PacketKind.ECHO_REPLY, packet.destination, packet.source, mark=packet.mark)
@@ -252,7 +254,7 @@ class Inbound(ABC):
     def _emit(self, machine: Machine, way: Way, packet: Packet) -> None:
         """Put a packet on its link, once the next hop's MAC is known."""
         link = machine.links[way.link]
-        mac = known_mac(machine.stack.links[way.link], way)
+        mac = known_mac(machine.stack, way)
         hop = way.next_hop
         assert hop is not None
         key = (way.link, hop)

@@ -65,6 +65,8 @@ class Machine:
     neighbours: dict[tuple[str, Address], bytes] = dataclasses.field(default_factory=dict)
     #: (link, next hop) -> packets that wait for its MAC.
     waiting: dict[tuple[str, Address], list[Packet]] = dataclasses.field(default_factory=dict)
+    #: What was asked for beside the lab's own table: paths below /proc/sys/net/ and values.
+    sysctls: dict[str, str] = dataclasses.field(default_factory=dict)
     _stack: Stack | None = None
     _stack_at: int = -1
 
@@ -78,6 +80,12 @@ class Machine:
                 tuple(self.routes),
                 self.forwards,
                 self.dropping,
+                tuple(
+                    (link.name, held)
+                    for link in self.links.values()
+                    for held in link.addresses
+                    if isinstance(held, ipaddress.IPv4Interface)
+                ),
             )
             self._stack_at = self.revision.number
         return self._stack

@@ -83,8 +83,8 @@ def _arp_in_l3() -> Iterator[None]:
 def _native_ignored() -> Iterator[None]:
     true_filter = Tables.set_filter
 
-    def without_native(self: Tables, index: int, port: PortFilter) -> None:
-        true_filter(self, index, PortFilter(access=port.access, trunk=port.trunk))
+    def without_native(self: Tables, index: int, port: PortFilter | None) -> None:
+        true_filter(self, index, port and PortFilter(access=port.access, trunk=port.trunk))
 
     with mock.patch.object(Tables, "set_filter", without_native):
         yield
@@ -230,9 +230,15 @@ CONTROL_FAULTS: Sequence[Mutant] = [
     ),
     Mutant(
         "owner-is-not-forgotten",
-        "keeps the address of an endpoint that is gone",
-        "01-l2-one-host",
+        "matches packets by the address of an endpoint that is down",
+        "down",
         fault=forget(Tables, "delete_owner"),
+    ),
+    Mutant(
+        "address-is-not-given-back",
+        "keeps the address of an endpoint that is gone from others",
+        "01-l2-one-host",
+        fault=forget(Port, "forget"),
     ),
     Mutant(
         "owner-by-hand-is-not-learnt",

@@ -130,6 +130,26 @@ def _priority_tag(lab: LiveLab) -> str:
     return "pass" if heard == 2 else f"fail: the endpoint heard {heard} of 2"
 
 
+def _priority_tag_in_l3s(lab: LiveLab) -> str:
+    host = lab.nodes["h1"]
+    words = "ip link set eth0 type ipvlan mode l3s".split()
+    carry_out(lab.nodes["a"], parse_ip(words), lab.datapath, host)
+    lab.await_ready()
+    return _priority_tag(lab)
+
+
+def _foreign_mac(lab: LiveLab) -> str:
+    """A frame for another machine, flooded by a switch, is for taps: no socket of the endpoint gets it."""
+    host = lab.nodes["h1"].links["eth0"].mac
+    sender = lab.nodes["h2"].namespace.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    with sender, listen(lab.nodes["a"]) as endpoint:
+        sender.bind(("eth0", 0))
+        for to in (FAR_MAC, host):
+            sender.send(to + FAR_MAC[:5] + b"\x0a" + udp("192.168.1.251", "10.0.0.1"))
+        heard = copies(endpoint)
+    return "pass" if heard == 1 else f"fail: the endpoint heard {heard} of 1"
+
+
 def _drop_ipv4(compiled: CompiledObject) -> str:
     """A rule of family ip at the host's OUTPUT stops IPv4 of an endpoint in L3, and no IPv6."""
     ground = LiveGround("mutant", BpfDatapath(compiled), bare_name)
@@ -175,4 +195,6 @@ CHECKS: Mapping[str, Check] = {
     "own-mac": _own_mac,
     "pause": _pause,
     "priority-tag": _priority_tag,
+    "priority-tag-in-l3s": _priority_tag_in_l3s,
+    "foreign-mac": _foreign_mac,
 }

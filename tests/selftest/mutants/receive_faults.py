@@ -75,15 +75,27 @@ RECEIVE_FAULTS = [
     ),
     Mutant(
         "priority-tag-is-a-tag",
-        "passes endpoints over for frames of VLAN 0",
+        "passes endpoints in L3S over for frames of VLAN 0",
         "lab",
-        (Edit("parent_in", "skb->vlan_present && (skb->vlan_tci & 0xfff)", "skb->vlan_present"),),
+        (Edit("parent_in", "(skb->vlan_present && (skb->vlan_tci & 0xfff))", "skb->vlan_present"),),
     ),
     Mutant(
         "foreign-mac-is-taken",
         "hands over a frame with another machine's MAC as if it were the endpoint's",
+        "lab",
+        (
+            Edit(
+                "deliver",
+                "skb->pkt_type != PACKET_HOST",
+                "skb->pkt_type != PACKET_HOST && skb->pkt_type != PACKET_OTHERHOST",
+            ),
+        ),
+    ),
+    Mutant(
+        "foreign-mac-is-diverted",
+        "hands endpoints in L3S what the parent's stack would drop for its MAC",
         "packets",
-        (Edit("deliver", "skb->pkt_type == PACKET_OTHERHOST", "0"),),
+        (Edit("parent_in", "skb->pkt_type == PACKET_OTHERHOST", "0"),),
     ),
     Mutant(
         "unclaimed-host-end-is-passed-on",

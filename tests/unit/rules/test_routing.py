@@ -144,12 +144,12 @@ def test_a_link_without_arp_sends_even_broadcasts_to_its_own_mac_and_only_groups
     link = LinkState("eth0", MAC, addresses("10.5.0.2/24"), has_arp=False)
     stack = Stack("a", {"eth0": link}, (route("10.5.0.0/24", "eth0"),))
     for text in ("10.5.0.3", "10.5.0.255"):
-        assert known_mac(link, find_way(stack, address(text))) == MAC
+        assert known_mac(stack, find_way(stack, address(text))) == MAC
     group = find_way(stack, address("239.1.2.3"), by="eth0")
-    assert known_mac(link, group) == bytes.fromhex("01005e010203")
+    assert known_mac(stack, group) == bytes.fromhex("01005e010203")
 
 
 def test_a_link_with_arp_must_ask_for_unicast() -> None:
     way = find_way(HOST, address("10.0.0.1"))
-    assert known_mac(HOST.links["eth0"], way) is None
-    assert known_mac(HOST.links["eth0"], find_way(HOST, address("10.0.0.255"))) == b"\xff" * 6
+    assert known_mac(HOST, way) is None
+    assert known_mac(HOST, find_way(HOST, address("10.0.0.255"))) == b"\xff" * 6

@@ -6,7 +6,7 @@ import pytest
 
 from ipvlab.rules import catalogue_linux as rules
 from ipvlab.rules.packets import BROADCAST_MAC, Frame, OtherPayload
-from ipvlab.rules.switching import SwitchPort, forward
+from ipvlab.rules.switching import NO_VLAN, SwitchPort, forward
 
 ONE, TWO = b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\2"
 PLAIN, HAIRPIN = SwitchPort(), SwitchPort(is_hairpin=True)
@@ -31,7 +31,7 @@ def test_a_group_frame_and_an_unknown_address_leave_by_every_other_port() -> Non
 
 
 def test_a_known_address_leaves_by_its_port_only() -> None:
-    assert leaving([PLAIN] * 3, frame(TWO), {(1, TWO): 2}) == {2: ()}
+    assert leaving([PLAIN] * 3, frame(TWO), {(NO_VLAN, TWO): 2}) == {2: ()}
 
 
 def test_an_address_known_in_another_vlan_is_unknown() -> None:
@@ -39,9 +39,9 @@ def test_an_address_known_in_another_vlan_is_unknown() -> None:
 
 
 def test_no_frame_goes_back_out_of_its_port_unless_that_is_a_hairpin_port() -> None:
-    dead = forward([PLAIN] * 2, 0, frame(TWO), {(1, TWO): 0})
+    dead = forward([PLAIN] * 2, 0, frame(TWO), {(NO_VLAN, TWO): 0})
     assert (dead.copies, dead.rule) == ((), rules.SWITCH_SAME_PORT)
-    assert leaving([HAIRPIN, PLAIN], frame(TWO), {(1, TWO): 0}) == {0: ()}
+    assert leaving([HAIRPIN, PLAIN], frame(TWO), {(NO_VLAN, TWO): 0}) == {0: ()}
     assert leaving([HAIRPIN, PLAIN], frame()) == {0: (), 1: ()}
 
 
@@ -66,7 +66,9 @@ def test_reserved_addresses_stay_on_their_segment(last: int) -> None:
         ([PLAIN, PLAIN], (20,), {1: (20,)}),
         ([PLAIN, ACCESS20], (20,), {1: ()}),
         ([PLAIN, ACCESS20], (), {}),
-        ([PLAIN, PLAIN], (1,), {1: ()}),
+        ([PLAIN, PLAIN], (1,), {1: (1,)}),
+        ([PLAIN, PLAIN], (0,), {1: (0,)}),
+        ([PLAIN, PLAIN, ACCESS20], (1,), {1: ()}),
     ],
 )
 def test_ports_let_pass_and_tag_what_they_are_members_of(
