@@ -28,9 +28,13 @@
     ├── EnvironmentUnfit IPV5xx    this machine or user cannot run what was asked
     │   ├── PrivilegeMissing   IPV501
     │   ├── KernelUnfit        IPV502
-    │   ├── DialectUnbuilt     IPV503
+    │   │   (IPV503 was of a dialect without rules; it is not used again)
     │   └── FeatureMissing     IPV504   an implementation does not offer what was asked of it
-    └── Unobserved       IPV601    a probe proved nothing; never a pass
+    ├── Unobserved       IPV601    a probe proved nothing; never a pass
+    └── StandingError    IPV7xx    labs that stay up
+        ├── LabTaken        IPV701   a lab of that name is up already
+        ├── LabNotFound     IPV702   no lab of that name is up, or none is named and there are several
+        └── LabLost         IPV703   its supervisor ended, or does not answer
 """
 
 from __future__ import annotations
@@ -262,12 +266,6 @@ class KernelUnfit(EnvironmentUnfit):
     code = "IPV502"
 
 
-class DialectUnbuilt(EnvironmentUnfit):
-    """A dialect is named whose rules this version of ipvlab does not have yet."""
-
-    code = "IPV503"
-
-
 class FeatureMissing(EnvironmentUnfit):
     """An implementation under test does not offer what a test needs; never a pass, and never a failure."""
 
@@ -280,3 +278,27 @@ class Unobserved(IpvlabError):
 
     code = "IPV601"
     exit_code = 4
+
+
+class StandingError(IpvlabError):
+    """A lab that stays up cannot be started, found or spoken to."""
+
+    code = "IPV700"
+
+
+class LabTaken(StandingError):
+    """A lab of that name is up already; nothing of it was touched."""
+
+    code = "IPV701"
+
+
+class LabNotFound(StandingError):
+    """No lab of that name is up; or none was named, and not exactly one is up."""
+
+    code = "IPV702"
+
+
+class LabLost(StandingError):
+    """A lab's supervisor ended in the middle, or does not answer."""
+
+    code = "IPV703"

@@ -66,7 +66,7 @@ class Bench:
                 known[name] = unfit
         trial = known[name]
         if not isinstance(trial, Trial):
-            raise trial
+            raise trial.with_traceback(None)
         return trial
 
     @contextlib.contextmanager

@@ -111,6 +111,7 @@ def resident() -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@needs_client
 def test_broken_clients_harm_nobody_and_their_threads_end(place: EnginePlace) -> None:
     broken = (
         b"",
