@@ -79,6 +79,10 @@ fi
 missing=()
 command -v ip >/dev/null || [ -x /sbin/ip ] || missing+=(iproute2)
 command -v ping >/dev/null || missing+=(iputils-ping)
+# A test asks ps what the kernel has recorded of a terminal.
+if [ "$purpose" = test ] && ! command -v ps >/dev/null; then
+  missing+=(procps)
+fi
 if [ "${#missing[@]}" -gt 0 ]; then
   install_packages "${missing[@]}"
 fi

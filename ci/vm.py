@@ -43,6 +43,8 @@ from ci.guest.needs import (  # noqa: E402 - same
     say,
 )
 
+#: Runs its arguments after the script that prepares every other machine (Vagrantfile) as well.
+PROVISION = ("sh", "-c", 'bash ci/provision.sh >&2 && exec "$@"', "sh")
 #: This machine cannot run a guest (as the command line of ipvlab says "environment").
 UNFIT = 5
 #: It can, and the guest did not boot or ended by itself.
@@ -75,6 +77,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--timeout", metavar="S", type=float, default=1800.0, help="seconds, boot included")
     parser.add_argument("--memory", metavar="SIZE", default=usual_memory(), help="of the guest (4G, or half)")
     parser.add_argument("--kvm", action="store_true", help="use KVM instead of emulation")
+    parser.add_argument("--provision", action="store_true", help="run ci/provision.sh in the guest first")
     parser.add_argument("--console", action="store_true", help="show the guest's console as well")
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
     parsed = parser.parse_args(arguments)
@@ -132,7 +135,11 @@ def run(parsed: argparse.Namespace) -> int:
     settings = Settings(parsed.memory, parsed.kvm, parsed.timeout, parsed.console)
     if settings.has_kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         raise VmUnfitError("--kvm needs /dev/kvm, which this user cannot open here")
-    return run_in_guest(find_parts(parsed.kernel), parsed.command, settings, dict(os.environ))
+    command, own = list(parsed.command), dict(os.environ)
+    if parsed.provision:
+        # The environment of this Python is the one to prepare: a guest has no network to make another.
+        command, own["IPVLAB_VENV"] = [*PROVISION, *command], sys.prefix
+    return run_in_guest(find_parts(parsed.kernel), command, settings, own)
 
 
 def _end_by_signal(number: int, _frame: FrameType | None) -> None:

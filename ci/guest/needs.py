@@ -220,7 +220,7 @@ def _fetch(wanted: str, kernels: Path) -> str:
     failure = VmUnfitError(f"no archive that apt knows has a Debian cloud kernel {wanted}")
     for is_own in (True, False):
         try:
-            options = [] if is_own else _debian_archive(wanted, kernels.parent)
+            options = [] if is_own else debian_archive(SUITES.get(wanted, "sid"), kernels.parent)
             found = _output(
                 ["apt-cache", *options, "search", "--names-only", r"^linux-image-.*-cloud-amd64$"]
             )
@@ -244,7 +244,7 @@ def _unpack(package: str, options: list[str], kernels: Path) -> None:
         (Path(place) / "tree").rename(kernels / package)
 
 
-def _debian_archive(wanted: str, cache: Path) -> list[str]:
+def debian_archive(suite: str, cache: Path) -> list[str]:
     """Options that give apt a state of its own, with Debian's archive and nothing else in it."""
     if not Path(KEYRING).exists():
         _install(["debian-archive-keyring"])
@@ -252,7 +252,7 @@ def _debian_archive(wanted: str, cache: Path) -> list[str]:
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (state / folder).mkdir(parents=True, exist_ok=True)
     sources = state / "sources.list"
-    sources.write_text(DEBIAN.format(keyring=KEYRING, suite=SUITES.get(wanted, "sid")))
+    sources.write_text(DEBIAN.format(keyring=KEYRING, suite=suite))
     settings = {
         "Dir::State": state / "state",
         "Dir::State::status": "/dev/null",

@@ -1,4 +1,5 @@
 # Second half of the guest's first program: it runs the job and tells its status through the port `rc`.
+# shellcheck shell=dash
 b=/run/vm/busybox
 port() {
   for entry in /sys/class/virtio-ports/*; do

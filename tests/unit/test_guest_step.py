@@ -19,6 +19,7 @@ PARTS = vm.Parts(Programs("qemu", "virtiofsd", "busybox"), Kernel("6.1", Path("/
 def unchanged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The step's handlers end with the test; it is not left out, whatever the caller's environment."""
     monkeypatch.delenv("IPVLAB_NO_GUEST", raising=False)
+    monkeypatch.delenv("IPVLAB_GUEST", raising=False)
     ends = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in ends}
     yield
@@ -45,6 +46,15 @@ def test_the_step_is_left_out_where_that_is_asked_for(
     answer(monkeypatch, find_parts=AssertionError("it was tried"))
     assert guest_step.main() == 0
     assert capsys.readouterr().out.startswith("skipped: IPVLAB_NO_GUEST=1")
+
+
+def test_no_guest_is_booted_in_a_guest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IPVLAB_GUEST", "6.1.0-56-cloud-amd64")
+    answer(monkeypatch, find_parts=AssertionError("it was tried"))
+    assert guest_step.main() == 0
+    assert capsys.readouterr().out.startswith("skipped: this is a guest already")
 
 
 def test_where_no_guest_can_be_had_one_line_says_why_and_nothing_fails(
