@@ -67,8 +67,32 @@ class Pump(Protocol):
     def losses(self) -> int:
         """Packets lost so far for want of room."""
 
+    @property
+    def defers_work(self) -> bool:
+        """Whether a driver puts work off to a worker, so that it is in no queue of a CPU."""
 
-class IdlePump:
+    def flush(self) -> bool:
+        """Let work that was put off be done; False when that cannot be seen."""
+
+    def traffic(self) -> int:
+        """A count that grows whenever work that was put off may have set something in motion."""
+
+
+class NothingDeferred:
+    """The part of a pump for a datapath whose drivers put nothing off."""
+
+    defers_work = False
+
+    def flush(self) -> bool:
+        """Nothing was put off."""
+        return True
+
+    def traffic(self) -> int:
+        """Nothing was set in motion."""
+        return 0
+
+
+class IdlePump(NothingDeferred):
     """The pump of a datapath on which the kernel moves everything."""
 
     is_idle = True

@@ -9,6 +9,8 @@ import select
 import threading
 from collections.abc import Callable, Iterator
 
+from ipvlab.datapath.base import NothingDeferred
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
@@ -18,7 +20,7 @@ class Source:
     losses: Callable[[], int]
 
 
-class Pump:
+class Pump(NothingDeferred):
     """Moves packets as they come, on a thread of its own, unless somebody holds it and moves them himself."""
 
     def __init__(self) -> None:

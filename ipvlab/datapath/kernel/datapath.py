@@ -7,13 +7,13 @@ business, so little is remembered here.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from ipvlab.datapath.base import End, IdlePump, Link, PortFilter, Pump
+from ipvlab.datapath.base import End, Link, PortFilter, Pump
+from ipvlab.datapath.kernel.fence import fences_of
 from ipvlab.datapath.kernel.fitness import check_fitness
 from ipvlab.datapath.kernel.ports import ParentPort
 from ipvlab.datapath.kernel.switch import VlanSwitches
@@ -200,8 +200,8 @@ class KernelDatapath:
         """Nothing: ipvlan's own hooks are where they belong (ipvlan_l3s.c: ipvlan_register_nf_hook)."""
 
     def held_pump(self) -> AbstractContextManager[Pump]:
-        """The kernel moves every packet itself."""
-        return contextlib.nullcontext(IdlePump())
+        """The kernel moves every packet itself; the pump proves that its worker has done so."""
+        return fences_of(self._ports.values())
 
     def remove_endpoint(
         self,
