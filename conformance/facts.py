@@ -44,6 +44,11 @@ class FactReader:
             return _claim(
                 f"links of {fact.node}", f"{words} {before}", str(now), (before == now) is not fact.has_others
             )
+        if fact.has_no_next_hop is not None:
+            routes = ground.read_routes(fact.node, fact.has_no_next_hop)
+            told = [str(route) for route in routes if route.via is not None]
+            name = f"next hops of {fact.node}, IPv{fact.has_no_next_hop}"
+            return _claim(name, "none", ", ".join(told) or "none", not told)
         seen = read_link(ground, fact.node, fact.link)
         if fact.mtu is not None:
             return _claim(f"MTU of {fact.node}:{fact.link}", fact.mtu, seen["mtu"], seen["mtu"] == fact.mtu)

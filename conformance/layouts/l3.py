@@ -95,6 +95,9 @@ def _routed(mode: str, flag: str, *, is_tagged: bool) -> Layout:
             "ipv6": ["default dev eth0", "fd01::/64 dev eth0"],
         },
     )
+    draft.fact(_id(mode, "ROUTE-001", "ROUTE-001"), "a1", has_no_next_hop=4)
+    draft.fact("IPV-DUAL-ROUTE-001", "a1", has_no_next_hop=4)
+    draft.fact("IPV-DUAL-ROUTE-001", "a1", has_no_next_hop=6)
     draft.expect("IPV-DUAL-ADDR-001", addresses={"node": "a3", "eth0": ["10.1.1.13/24", "fd11::13/64"]})
     return draft.layout()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ruamel.yaml import YAML
 
@@ -30,6 +30,8 @@ class Fact:
     #: The node has the same links as after that stage, or others.
     links_as: int | None = None
     has_others: bool = False
+    #: No route of this family has a next hop; a written ``default dev eth0`` leaves that open.
+    has_no_next_hop: Literal[4, 6] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -145,8 +145,13 @@ class ConformanceRun(Frozen):
     cases: tuple[Case, ...] = ()
 
     def outcome_of(self, requirement: str) -> CaseOutcome | None:
-        """The worst outcome among a requirement's cases; None where it has no case."""
-        return worst(case.outcome for case in self.cases if requirement in case.requirements)
+        """The worst outcome among a requirement's cases; None where it has no case.
+
+        A case that could not be asked says nothing where others could: a lab with a
+        flag that is not offered settles requirements that a lab without it settles too.
+        """
+        outcomes = {case.outcome for case in self.cases if requirement in case.requirements}
+        return worst(outcomes - {CaseOutcome.UNSUPPORTED} or outcomes)
 
     def counts(self) -> dict[str, int]:
         """How many cases ended each way; every outcome is present."""

@@ -73,6 +73,17 @@ def test_the_worst_case_speaks_for_a_requirement() -> None:
     assert both.outcome_of("IPV-L2-UCAST-009") is None
 
 
+def test_a_case_that_could_not_be_asked_is_silent_beside_one_that_could() -> None:
+    cases = [
+        Case(id="a", requirements=("IPV-L2-UCAST-001",), outcome=CaseOutcome.PASS),
+        Case(id="b", requirements=("IPV-L2-UCAST-001",), outcome=CaseOutcome.UNSUPPORTED),
+        Case(id="c", requirements=("IPV-L2-UCAST-002",), outcome=CaseOutcome.UNSUPPORTED),
+    ]
+    some = run().model_copy(update={"cases": tuple(cases)})
+    assert some.outcome_of("IPV-L2-UCAST-001") is CaseOutcome.PASS
+    assert some.outcome_of("IPV-L2-UCAST-002") is CaseOutcome.UNSUPPORTED
+
+
 def test_a_withdrawn_requirement_is_asked_of_nobody_and_keeps_its_id() -> None:
     withdrawn = requirement(1).model_copy(update={"withdrawn": "the kernel never did it"})
     register = Register([withdrawn, requirement(2)])
