@@ -79,9 +79,10 @@ fi
 missing=()
 command -v ip >/dev/null || [ -x /sbin/ip ] || missing+=(iproute2)
 command -v ping >/dev/null || missing+=(iputils-ping)
-# A test asks ps what the kernel has recorded of a terminal.
-if [ "$purpose" = test ] && ! command -v ps >/dev/null; then
-  missing+=(procps)
+# Tests ask ps what the kernel has recorded of a terminal, and give hosts rules with nft.
+if [ "$purpose" = test ]; then
+  command -v ps >/dev/null || missing+=(procps)
+  command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing+=(nftables)
 fi
 if [ "${#missing[@]}" -gt 0 ]; then
   install_packages "${missing[@]}"

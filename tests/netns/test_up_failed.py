@@ -58,7 +58,8 @@ def test_a_simulated_lab_that_fails_stays_up_too(tmp_path: Path) -> None:
 def test_a_run_that_is_interrupted_keeps_nothing(tmp_path: Path) -> None:
     paths = [write_scenario(tmp_path) for _ in range(30)]
     run = subprocess.Popen(
-        command("run", "--keep-on-failure", "--datapath", "bpf", *paths),
+        # A shell's background jobs ignore SIGINT, and whoever they start inherits that.
+        ["env", "--default-signal=INT", *command("run", "--keep-on-failure", "--datapath", "bpf", *paths)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -86,7 +86,8 @@ def test_a_failure_beside_a_broken_proof_is_exit_status_1(pytester: pytest.Pytes
 def test_what_is_not_offered_is_neither_passed_nor_failed(pytester: pytest.Pytester) -> None:
     result = run(pytester, PASSES, MISSING)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*1 passed, 1 unsupported*"])
+    # Beside them pytest may count a warning: that the suite, which the plugin's package holds, is loaded.
+    result.stdout.fnmatch_lines(["*1 passed, *1 unsupported*"])
 
 
 def test_a_known_failure_is_not_red_until_it_expires(pytester: pytest.Pytester) -> None:
