@@ -90,7 +90,12 @@ def test_the_program_of_a_client_that_is_killed_ends_with_it(lab: UpLab) -> None
         cwd=PROJECT,
     )
     assert client.stdout is not None
+    assert client.stdin is not None
     client.stdout.readline()
+    # The shell has become `cat` once something comes back.
+    client.stdin.write(b"x\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == b"x\n"
     [namespace] = [node["namespace"] for node in lab.about["nodes"] if node["name"] == "a1"]
     [program] = [
         pid

@@ -89,6 +89,12 @@ def _keep_bridge_group(switch: Namespace, index: int) -> None:
     """
     try:
         switch.netlink.request(messages.add_clsact(index), f"add clsact to port {index}")
+    except KernelRefusal as refusal:
+        # EEXIST: the port was given another filter, and keeps BPDUs already.
+        if refusal.errno in (errno.EEXIST, errno.EOPNOTSUPP, errno.ENOENT):
+            return
+        raise
+    try:
         switch.netlink.request(classic.drop_frames_to(BRIDGE_GROUP, index), f"keep BPDUs from port {index}")
     except KernelRefusal as refusal:
         if refusal.errno not in (errno.EOPNOTSUPP, errno.ENOENT):
