@@ -125,7 +125,17 @@ class ScenarioItem(pytest.Item):
         if outcome is CaseOutcome.UNOBSERVED:
             raise Unobserved(f"{bad[0].id}: {bad[0].reason}")
         if bad:
-            raise ClaimsFailed("\n".join(line for claim in bad for line in told(claim)))
+            lines = [line for claim in bad for line in told(claim)]
+            raise ClaimsFailed("\n".join([*lines, *self._matrices(result)]))
+
+    def _matrices(self, result: ScenarioResult) -> list[str]:
+        """Who reaches whom and who hears whom at this item's stage, differences marked."""
+        from ipvlab.report.matrix import matrices
+
+        stage = self.name.rpartition(".")[0]
+        return matrices(
+            [each for each in result.verdicts if each.id.partition(":")[0].rpartition(".")[0] == stage]
+        )
 
     def _stages(self) -> tuple[Stage, ...]:
         return (self._file.prepared.beginning, *self._file.prepared.steps)

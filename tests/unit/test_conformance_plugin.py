@@ -146,7 +146,9 @@ def test_a_scenario_that_fails_shows_what_was_observed_and_no_traceback(pytester
     options = (*PLUGINS, "--ipvlab-datapath=sim", str(path))
     result = pytester.runpytest_inprocess(*options, plugins=[pytest_plugin])
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*expected  [[][]]*", "*observed  [[]'h2'[]]*"])
+    result.stdout.fnmatch_lines(
+        ["*expected  [[][]]*", "*observed  [[]'h2'[]]*", "broadcasts *", "*h2", "*+!*"]
+    )
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
