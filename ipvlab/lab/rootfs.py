@@ -17,7 +17,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import ipvlab
 from ipvlab.linux.namespaces import MS_BIND, MS_MOVE, MS_REC, mount, unmount
 
 _LIBRARIES_THAT_ASK_THE_MACHINE = ("/run/nscd", "/var/run/nscd")
@@ -78,7 +77,7 @@ def _empty_folders(private: Sequence[str]) -> None:
 def _interpreter_folders() -> tuple[str, ...]:
     """The folders of Python that would be hidden."""
     # The package may be a checkout that is installed as editable, anywhere.
-    package = os.path.dirname(os.path.dirname(os.path.realpath(ipvlab.__file__)))
+    package = str(Path(__file__).resolve().parents[2])
     folders = {sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), package}
     hidden = [path for path in sorted(folders) if any(path.startswith(f"{over}/") for over in _PRIVATE)]
     return tuple(path for path in hidden if not any(path.startswith(f"{outer}/") for outer in hidden))
