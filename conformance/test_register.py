@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.layouts import all_layouts
-from conformance.page import PAGE, read_register, settled_by, write_page
+from conformance.page import read_register, settled_by
 
 REGISTER = read_register()
 
@@ -27,7 +27,3 @@ def test_a_lab_needs_what_its_requirements_need() -> None:
 def test_labs_have_names_of_their_own() -> None:
     names = [layout.name for layout in all_layouts()]
     assert len(names) == len(set(names))
-
-
-def test_the_page_of_requirements_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == write_page(), "run: python -m conformance.page --write"
